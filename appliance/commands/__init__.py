@@ -1,0 +1,1 @@
+"""One module per command; each has a USAGE text and run(argv)."""
