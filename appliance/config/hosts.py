@@ -1,0 +1,341 @@
+"""The host entries of `fastcgi.server` and `scgi.server`: their keys, types and defaults, checked into pools.
+
+The keys are those of lighttpd's gw_backend plus ours. lighttpd passes over a key that it does not know;
+here it is an error, for a typo there is a site that does not work. Equal entries are one pool, wherever
+they stand.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from appliance.config.checking import checked
+from appliance.config.diagnostic import Position, Report, nearest
+from appliance.config.listener import check_socket_path
+from appliance.config.options import Type
+from appliance.config.pools import GatewayRule, Mode, PoolDefinition, Protocol
+from appliance.config.values import Array, Element, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of a host entry."""
+
+    name: str
+    type: Type
+    meaning: str
+    minimum: int = 0
+    maximum: int = 2**31 - 1
+    refused: tuple[Any, ...] = ()
+    without_effect: str = ""
+
+
+_S, _I, _B, _L, _P = Type.STRING, Type.INTEGER, Type.BOOLEAN, Type.STRINGS, Type.PAIRS
+
+KEYS = {
+    key.name: key
+    for key in (
+        Key("host", _S, "Address of the application, or the path of its unix socket."),
+        Key("port", _I, "TCP port of the application.", maximum=65535),
+        Key("socket", _S, "Path of the application's unix socket."),
+        Key("bin-path", _S, "Command that starts the application."),
+        Key("bin-environment", _P, "Variables that the command gets."),
+        Key("bin-copy-environment", _L, "Variables of ours that it gets; all if unset."),
+        Key("mode", _S, '"responder" answers requests, "authorizer" lets them pass.'),
+        Key("docroot", _S, "Document root as the application sees it."),
+        Key("check-local", _B, "Whether the file must exist below the document root."),
+        Key("min-procs", _I, "Processes that always run.", maximum=65535),
+        Key("max-procs", _I, "Processes that may run.", minimum=1, maximum=65535),
+        Key("max-load-per-proc", _I, "Requests per process above which one more starts.", maximum=65535),
+        Key("idle-timeout", _I, "Seconds after which an unused process ends.", maximum=65535),
+        Key("listen-backlog", _I, "Connections the kernel holds for a process."),
+        Key("disable-time", _I, "Seconds until a host that failed is tried again.", maximum=65535),
+        Key("broken-scriptfilename", _B, "Whether SCRIPT_FILENAME includes PATH_INFO."),
+        Key("fix-root-scriptname", _B, 'Whether SCRIPT_NAME is empty under the key "/".'),
+        Key("strip-request-uri", _S, "Beginning of REQUEST_URI that is left out."),
+        Key("x-sendfile", _B, "Whether the application may name a file to be sent."),
+        Key("allow-x-send-file", _B, "Older name of x-sendfile."),
+        Key("x-sendfile-docroot", _L, "Directories that such a file must be in."),
+        Key("kill-signal", _I, "Signal that ends a process.", minimum=1, maximum=64),
+        Key("connect-timeout", _I, "Seconds to wait for a connection; 0: no limit.", maximum=65535),
+        Key("write-timeout", _I, "Seconds to wait until the application reads; 0: no limit.", maximum=65535),
+        Key("read-timeout", _I, "Seconds to wait until the application writes; 0: no limit.", maximum=65535),
+        Key(
+            "tcp-fin-propagate",
+            _B,
+            "Whether it hears of a client that is done sending.",
+            without_effect="requests go out complete",
+        ),
+        Key("upgrade", _B, "Whether connections may become web sockets.", refused=(True,)),
+        Key("slots", _I, "Requests that one process answers at the same time.", minimum=1, maximum=65535),
+        Key("template", _B, "Whether the command is started once and forks its processes warm."),
+        Key("user", _S, "User that the processes run as."),
+        Key("group", _S, "Group that the processes run as."),
+        Key("exclusive", _L, "Directories that only one running server may serve."),
+        Key("queue-length", _I, "Requests that may wait for a process.", minimum=0, maximum=1_000_000),
+        Key("queue-timeout", _I, "Seconds that a request may wait for a process.", minimum=1, maximum=65535),
+    )
+}
+"""Every key of a host entry by its name."""
+
+_MODES = ("responder", "authorizer")
+_SHELL = re.compile(r"[\"'\\$|&;<>()`*?]")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class Hosts:
+    """Reads the host entries of a configuration; `pools` are the distinct ones in the order of the text."""
+
+    def __init__(self, report: Report, user: str | None, group: str | None) -> None:
+        self.pools: list[PoolDefinition] = []
+        self._report = report
+        self._user = user
+        self._group = group
+        self._known: dict[PoolDefinition, PoolDefinition] = {}  # by what they are without their name
+        self._addresses: dict[str, PoolDefinition] = {}  # of the pools we start
+
+    def rules(self, option: str, value: Value, protocol: Protocol) -> tuple[GatewayRule, ...]:
+        """The rules of one `fastcgi.server` or `scgi.server`."""
+        expected = f"{option} takes {Type.GATEWAY.value}"
+        if not isinstance(value.content, Array):
+            self._report.error(value.position, f"{value.kind} where {expected}")
+            return ()
+        rules = []
+        for element in value.content:
+            if element.key is None or not isinstance(element.value.content, Array):
+                self._report.error(element.position, f"this entry is not complete: {expected}")
+                continue
+            if not element.key:
+                self._report.error(element.position, 'an empty key fits no path: a prefix begins with "/"')
+                continue
+            pools = [
+                pool
+                for entry in element.value.content
+                if (pool := self._entry(element.key, entry, protocol, expected)) is not None
+            ]
+            if not element.value.content.elements:
+                self._report.error(element.position, f'"{element.key}" has no host')
+            rules.append(GatewayRule(element.key, tuple(pools)))
+        return tuple(rules)
+
+    def _entry(self, key: str, entry: Element, protocol: Protocol, expected: str) -> PoolDefinition | None:
+        content = entry.value.content
+        if not isinstance(content, Array):
+            hint = (
+                "one pair of parentheses more stands around the keys of a host" if entry.key in KEYS else ""
+            )
+            self._report.error(entry.position, f"this is no host: {expected}", hint)
+            return None
+        before = len(self._report.errors)
+        given: dict[str, Any] = {}
+        places: dict[str, Position] = {}
+        for element in content:
+            name = element.key
+            if name is None or name not in KEYS:
+                self._unknown(element)
+                continue
+            found = self._value(KEYS[name], element.value, element.position)
+            given[name], places[name] = found, element.value.position
+        if len(self._report.errors) > before:
+            return None
+        places[""] = entry.position
+        definition = self._definition(given, places, protocol)
+        if len(self._report.errors) > before:
+            return None
+        return self._pool(definition, entry.key or _label(key), protocol, places)
+
+    def _unknown(self, element: Element) -> None:
+        if element.key is None:
+            self._report.error(element.position, 'a host is described by pairs: "socket" => "/run/app.sock"')
+            return
+        hint = nearest(element.key.replace("_", "-"), KEYS) or f"its keys are {', '.join(KEYS)}"
+        self._report.error(element.position, f'a host has no key "{element.key}"', hint)
+
+    def _value(self, key: Key, value: Value, position: Position) -> Any:
+        found = checked(value, key.type, f'"{key.name}"', self._report, key.minimum, key.maximum)
+        if found is not None and found in key.refused:
+            self._report.error(value.position, f'"{key.name}" => "enable" is not supported yet')
+        if key.without_effect:
+            self._report.notice(
+                position, f'"{key.name}" has no effect here: {key.without_effect}', once=f"key {key.name}"
+            )
+        return found
+
+    def _definition(
+        self, given: dict[str, Any], places: dict[str, Position], protocol: Protocol
+    ) -> PoolDefinition:
+        command = self._command(given, places)
+        socket, host, port = self._address(given, places, bool(command))
+        environment: tuple[tuple[str, str], ...] = given.get("bin-environment") or ()
+        maximum = _number(given, "max-procs", 4)
+        minimum = _number(given, "min-procs", min(4, maximum))
+        if minimum > maximum:
+            reason = f'"min-procs" is above "max-procs": {maximum} processes will run'
+            self._report.notice(places["min-procs"], reason)
+        template = bool(given.get("template"))
+        if template and not command:
+            self._report.error(
+                places["template"], '"template" needs "bin-path": only what we start can be forked'
+            )
+        return PoolDefinition(
+            name="",
+            protocol=protocol,
+            socket=socket,
+            host=host,
+            port=port,
+            command=command,
+            environment=environment,
+            copy_environment=given.get("bin-copy-environment"),
+            mode=self._mode(given, places),
+            docroot=given.get("docroot") or None,
+            check_local=_switch(given, "check-local", True),
+            min_procs=min(minimum, maximum),
+            max_procs=maximum,
+            max_load_per_proc=_number(given, "max-load-per-proc", 1),
+            idle_timeout=_number(given, "idle-timeout", 60),
+            listen_backlog=_number(given, "listen-backlog", 1024),
+            disable_time=_number(given, "disable-time", 1),
+            broken_scriptfilename=_switch(given, "broken-scriptfilename", False),
+            fix_root_scriptname=_switch(given, "fix-root-scriptname", False),
+            strip_request_uri=given.get("strip-request-uri") or "",
+            x_sendfile=_switch(given, "x-sendfile", _switch(given, "allow-x-send-file", False)),
+            x_sendfile_docroots=self._directories(given, places, "x-sendfile-docroot"),
+            kill_signal=_number(given, "kill-signal", 15),
+            connect_timeout=_number(given, "connect-timeout", 8),
+            write_timeout=_number(given, "write-timeout", 0),
+            read_timeout=_number(given, "read-timeout", 0),
+            slots=_slots(given, environment, template),
+            template=template,
+            user=given.get("user") or self._user,
+            group=given.get("group") or self._group,
+            exclusive=self._directories(given, places, "exclusive"),
+            queue_length=_number(given, "queue-length", 1000),
+            queue_timeout=_number(given, "queue-timeout", 60),
+            position=places[""],
+        )
+
+    def _command(self, given: dict[str, Any], places: dict[str, Position]) -> tuple[str, ...]:
+        text = given.get("bin-path") or ""
+        words = tuple(text.split())
+        if "bin-path" in given and given["bin-path"] is not None and not words:
+            self._report.error(places["bin-path"], '"bin-path" is empty')
+        if any(_SHELL.search(word) for word in words):
+            self._report.notice(
+                places["bin-path"],
+                "no shell reads this command: it is split at blanks, quotes and signs stay as they are",
+            )
+        return words
+
+    def _address(
+        self, given: dict[str, Any], places: dict[str, Position], spawned: bool
+    ) -> tuple[str | None, str | None, int]:
+        socket, host, port = given.get("socket") or None, given.get("host") or None, _number(given, "port", 0)
+        if socket and host:
+            self._report.error(places["host"], 'a host has either "socket" or "host" with "port", not both')
+            return None, None, 0
+        path = socket or (host if host and host.startswith("/") else None)
+        if path:
+            where = places["socket" if socket else "host"]
+            if not path.startswith("/"):
+                self._report.error(
+                    where, "the path of a socket is absolute", f'"{path}" does not begin with "/"'
+                )
+            suffix = f"-{_number(given, 'max-procs', 4)}" if spawned else ""
+            try:
+                check_socket_path(path + suffix)
+            except ValueError as error:
+                self._report.error(
+                    where, str(error), f'each process has its own: "{path}-0", …' if suffix else ""
+                )
+            return path, None, 0
+        if not host and not spawned:
+            hint = 'say where it listens, or with "bin-path" how it is started'
+            self._report.error(places[""], 'a host needs "socket", "host" or "bin-path"', hint)
+            return None, None, 0
+        return None, self._host(host or "127.0.0.1", places), port or 80
+
+    def _host(self, host: str, places: dict[str, Position]) -> str:
+        """The host as it is connected to: an address, or a name that is looked up at start."""
+        try:
+            return str(ipaddress.ip_address(host.removeprefix("[").removesuffix("]")))
+        except ValueError:
+            if not re.match(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})\Z", host):
+                hint = 'the port has its own key: "port" => 9000' if ":" in host else ""
+                self._report.error(places["host"], f'"{host}" is neither an IP address nor a host name', hint)
+            return host
+
+    def _mode(self, given: dict[str, Any], places: dict[str, Position]) -> Mode:
+        mode = given.get("mode") or "responder"
+        if mode == "authorizer":
+            self._report.error(places["mode"], '"mode" => "authorizer" is not supported yet')
+        elif mode not in _MODES:
+            hint = nearest(mode, _MODES) or f"it is one of {', '.join(_MODES)}"
+            self._report.error(places["mode"], f'"{mode}" is no mode', hint)
+        return "responder"
+
+    def _directories(self, given: dict[str, Any], places: dict[str, Position], name: str) -> tuple[str, ...]:
+        directories: tuple[str, ...] = given.get(name) or ()
+        for directory in directories:
+            if not directory.startswith("/"):
+                self._report.error(
+                    places[name], f'the directories of "{name}" are absolute', f'"{directory}" is not'
+                )
+        return directories
+
+    def _pool(
+        self, definition: PoolDefinition, label: str, protocol: Protocol, places: dict[str, Position]
+    ) -> PoolDefinition | None:
+        known = self._known.get(definition)
+        if known is not None:
+            return known
+        address = definition.socket or f"{definition.host}:{definition.port}"
+        other = self._addresses.get(address)
+        if other is not None and (definition.spawned or other.spawned):
+            self._report.error(
+                places.get("socket") or places.get("host") or places[""],
+                f'two hosts that are not the same share the address "{address}"',
+                f"the other one is in {other.position}: make all keys equal, or give each its own address",
+            )
+            return None
+        pool = dataclasses.replace(definition, name=self._unique(label))
+        self._known[definition] = self._addresses[address] = pool
+        self.pools.append(pool)
+        return pool
+
+    def _unique(self, label: str) -> str:
+        """A name that no other pool has, fit for logs and file names."""
+        wanted = _UNSAFE.sub("-", label).strip("-.") or "root"
+        taken = {pool.name for pool in self.pools}
+        name, number = wanted, 1
+        while name in taken:
+            number += 1
+            name = f"{wanted}-{number}"
+        return name
+
+
+def _label(key: str) -> str:
+    return key.strip("/.")
+
+
+def _number(given: dict[str, Any], name: str, default: int) -> int:
+    value = given.get(name)
+    return default if value is None else int(value)
+
+
+def _switch(given: dict[str, Any], name: str, default: bool) -> bool:
+    value = given.get(name)
+    return default if value is None else bool(value)
+
+
+def _slots(given: dict[str, Any], environment: tuple[tuple[str, str], ...], template: bool) -> int | None:
+    """Requests that a process answers at once: as told, or PHP's children, or one if it is a template's."""
+    if given.get("slots") is not None:
+        return int(given["slots"])
+    children = dict(environment).get("PHP_FCGI_CHILDREN", "").strip()
+    if children.isascii() and children.isdigit() and int(children[:6]) > 0:
+        return int(children[:6])
+    return 1 if template else None

@@ -1,0 +1,79 @@
+"""What a configuration says about applications: pools, the rules that lead to them, and who may come in.
+
+A `PoolDefinition` is one host entry of `fastcgi.server` or `scgi.server`, complete with defaults. Two
+equal definitions are one pool, in several places of a text or across a reload.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from appliance.config.diagnostic import BUILT_IN, Position
+
+Protocol: TypeAlias = Literal["fastcgi", "scgi"]
+Mode: TypeAlias = Literal["responder", "authorizer"]
+Method: TypeAlias = Literal["basic", "digest"]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolDefinition:
+    """One application behind a socket; times are whole seconds, 0 switches a limit off."""
+
+    name: str
+    protocol: Protocol
+    socket: str | None = None
+    host: str | None = None
+    port: int = 0
+    command: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    copy_environment: tuple[str, ...] | None = None
+    mode: Mode = "responder"
+    docroot: str | None = None
+    check_local: bool = True
+    min_procs: int = 4
+    max_procs: int = 4
+    max_load_per_proc: int = 1
+    idle_timeout: int = 60
+    listen_backlog: int = 1024
+    disable_time: int = 1
+    broken_scriptfilename: bool = False
+    fix_root_scriptname: bool = False
+    strip_request_uri: str = ""
+    x_sendfile: bool = False
+    x_sendfile_docroots: tuple[str, ...] = ()
+    kill_signal: int = 15
+    connect_timeout: int = 8
+    write_timeout: int = 0
+    read_timeout: int = 0
+    slots: int | None = None
+    template: bool = False
+    user: str | None = None
+    group: str | None = None
+    exclusive: tuple[str, ...] = ()
+    queue_length: int = 1000
+    queue_timeout: int = 60
+    position: Position = field(default=BUILT_IN, compare=False, repr=False)
+
+    @property
+    def spawned(self) -> bool:
+        """Whether we start its processes."""
+        return bool(self.command)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayRule:
+    """A key of `fastcgi.server` (a prefix of the path if it begins with "/", else a suffix) and its hosts."""
+
+    key: str
+    pools: tuple[PoolDefinition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AuthRule:
+    """An entry of `auth.require`: who may see what lies below a prefix of the path."""
+
+    prefix: str
+    method: Method
+    realm: str
+    require: tuple[str, ...]

@@ -1,0 +1,229 @@
+"""The host entries of fastcgi.server and scgi.server, and the pools they become."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from appliance.config import ConfigurationError, PoolDefinition, load
+from appliance.config.hosts import KEYS
+
+MODULES = 'server.modules = ( "mod_fastcgi", "mod_scgi" )\n'
+
+
+def pools(servers: str, before: str = "") -> tuple[PoolDefinition, ...]:
+    """The pools of a fastcgi.server."""
+    return load(f"{MODULES}{before}\nfastcgi.server = ( {servers} )", "t").pools()
+
+
+def pool(keys: str, before: str = "") -> PoolDefinition:
+    """The pool of one host entry."""
+    (found,) = pools(f'"/app" => (( {keys} ))', before)
+    return found
+
+
+def refusal(servers: str) -> str:
+    """The message for a fastcgi.server with one error."""
+    with pytest.raises(ConfigurationError) as caught:
+        pools(servers)
+    assert len(caught.value.diagnostics) == 1, str(caught.value)
+    return str(caught.value)
+
+
+def test_an_entry_has_lighttpds_defaults() -> None:
+    assert pool('"socket" => "/run/a.sock"') == PoolDefinition("app", "fastcgi", socket="/run/a.sock")
+    spawned = pool('"socket" => "/run/a.sock", "bin-path" => "/usr/bin/app  --fast"')
+    assert spawned.command == ("/usr/bin/app", "--fast") and spawned.spawned
+    assert (spawned.min_procs, spawned.max_procs, spawned.slots) == (4, 4, None)
+
+
+def test_every_key_is_understood() -> None:
+    found = pool(
+        """
+        "host" => "::1", "port" => 9000, "bin-path" => "/bin/app",
+        "bin-environment" => ( "A" => "1", "B" => "" ), "bin-copy-environment" => ( "PATH" ),
+        "mode" => "responder", "docroot" => "/srv/app", "check-local" => "disable",
+        "min-procs" => 1, "max-procs" => 3, "max-load-per-proc" => 2, "idle-timeout" => 30,
+        "listen-backlog" => 64, "disable-time" => 5, "broken-scriptfilename" => "enable",
+        "fix-root-scriptname" => "enable", "strip-request-uri" => "/app", "x-sendfile" => "enable",
+        "x-sendfile-docroot" => ( "/srv/files", "/srv/more" ), "kill-signal" => 10,
+        "connect-timeout" => 1, "write-timeout" => 2, "read-timeout" => 3, "tcp-fin-propagate" => "disable",
+        "upgrade" => "disable", "slots" => 7, "template" => "enable", "user" => "joe", "group" => "staff",
+        "exclusive" => ( "/srv/data" ), "queue-length" => 5, "queue-timeout" => 6
+        """
+    )
+    assert found == PoolDefinition(
+        name="app",
+        protocol="fastcgi",
+        host="::1",
+        port=9000,
+        command=("/bin/app",),
+        environment=(("A", "1"), ("B", "")),
+        copy_environment=("PATH",),
+        docroot="/srv/app",
+        check_local=False,
+        min_procs=1,
+        max_procs=3,
+        max_load_per_proc=2,
+        idle_timeout=30,
+        listen_backlog=64,
+        disable_time=5,
+        broken_scriptfilename=True,
+        fix_root_scriptname=True,
+        strip_request_uri="/app",
+        x_sendfile=True,
+        x_sendfile_docroots=("/srv/files", "/srv/more"),
+        kill_signal=10,
+        connect_timeout=1,
+        write_timeout=2,
+        read_timeout=3,
+        slots=7,
+        template=True,
+        user="joe",
+        group="staff",
+        exclusive=("/srv/data",),
+        queue_length=5,
+        queue_timeout=6,
+    )
+    defaults = PoolDefinition("app", "fastcgi", host="::1", port=9000)
+    untouched = {
+        field.name
+        for field in dataclasses.fields(found)
+        if getattr(found, field.name) == getattr(defaults, field.name)
+    }
+    assert untouched == {"name", "protocol", "socket", "host", "port", "mode"}
+
+
+def test_slots_come_from_what_is_known() -> None:
+    spawned = '"socket" => "/run/a", "bin-path" => "/bin/app"'
+    children = '"bin-environment" => ( "PHP_FCGI_CHILDREN" => "%s" )'
+    assert pool(f"{spawned}, {children % '3'}").slots == 3
+    assert pool(f"{spawned}, {children % '0'}").slots is None
+    assert pool(f"{spawned}, {children % 'x'}").slots is None
+    assert pool(f'{spawned}, {children % "3"}, "slots" => 5').slots == 5
+    assert pool(f'{spawned}, "template" => "enable"').slots == 1
+
+
+def test_addresses_are_those_of_lighttpd() -> None:
+    assert pool('"host" => "/run/a.sock"').socket == "/run/a.sock"
+    assert pool('"host" => "10.0.0.1"').port == 80
+    assert pool('"bin-path" => "/bin/app", "port" => 9000').host == "127.0.0.1"
+    assert pool('"host" => "app.example.org", "port" => 9000').host == "app.example.org"
+
+
+def test_min_procs_is_lowered_to_max_procs() -> None:
+    found = pool('"socket" => "/run/a", "bin-path" => "/bin/app", "max-procs" => 2')
+    assert (found.min_procs, found.max_procs) == (2, 2)
+    text = f'{MODULES}fastcgi.server = ( "/a" => (( "socket" => "/a", "min-procs" => 9, "max-procs" => 2 )) )'
+    configuration = load(text, "t")
+    assert configuration.pools()[0].min_procs == 2
+    assert "2 processes will run" in configuration.notices[0].reason
+
+
+def test_applications_run_as_the_servers_user_unless_they_have_one() -> None:
+    before = 'server.username = "www-data"\nserver.groupname = "www"\n'
+    entry = '"socket" => "/run/a", "bin-path" => "/bin/app"'
+    assert (pool(entry, before).user, pool(entry, before).group) == ("www-data", "www")
+    assert pool(f'{entry}, "user" => "joe"', before).user == "joe"
+
+
+def test_equal_entries_are_one_pool_in_all_scopes() -> None:
+    text = f"""{MODULES}
+        php = ( "socket" => "/run/php", "bin-path" => "/usr/bin/php-cgi" )
+        fastcgi.server = ( ".php" => ( php ), ".php5" => ( "five" => php ) )
+        $HTTP["host"] == "a" {{ fastcgi.server = ( "/" => ( php, ( "socket" => "/run/other" ) ) ) }}
+        $HTTP["host"] == "b" {{ scgi.server = ( "/" => (( "socket" => "/run/scgi" )) ) }}
+    """
+    configuration = load(text, "t")
+    assert [found.name for found in configuration.pools()] == ["php", "root", "root-2"]
+    first, second = configuration.settings.rules("fastcgi.server")
+    assert (first.key, second.key) == (".php", ".php5")
+    assert first.pools == second.pools == configuration.pools()[:1]
+    assert configuration.pools()[2].protocol == "scgi"
+
+
+def test_names_are_unique_and_safe() -> None:
+    found = pools(
+        """
+        "/a b/c" => (( "socket" => "/1" ), ( "socket" => "/2" )),
+        "/" => ( "../../etc/passwd" => ( "socket" => "/3" ), "\u00e9" => ( "socket" => "/4" ) )
+        """
+    )
+    assert [entry.name for entry in found] == ["a-b-c", "a-b-c-2", "etc-passwd", "root"]
+
+
+def test_a_definition_is_the_same_after_a_reload_that_moves_it() -> None:
+    entry = '"/app" => (( "socket" => "/run/a" ))'
+    assert pools(entry) == pools(f"\n\n  {entry}", 'server.tag = "new"')
+    assert pools(entry)[0].position != pools(f"\n\n  {entry}")[0].position
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ('"sokcet" => "/run/a"', 'did you mean "socket"?'),
+        ('"socket" => "/run/a", "bin_path" => "/bin/a"', 'did you mean "bin-path"?'),
+        ('"socket" => "/run/a", "host" => "::1"', 'either "socket" or "host" with "port", not both'),
+        ('"port" => 9000', 'a host needs "socket", "host" or "bin-path"'),
+        ('"socket" => "run/a"', "the path of a socket is absolute"),
+        (f'"socket" => "/{"x" * 107}"', "at most 107 bytes"),
+        (f'"socket" => "/{"x" * 105}", "bin-path" => "/bin/a"', "each process has its own"),
+        ('"host" => "10.0.0.1:9000"', 'the port has its own key: "port" => 9000'),
+        ('"host" => "::1", "port" => 70000', '"port" is between 0 and 65535, not 70000'),
+        ('"host" => "::1", "port" => "high"', 'a string where "port" takes a number'),
+        ('"socket" => "/a", "check-local" => "no"', '"check-local" takes "enable" or "disable"'),
+        ('"socket" => "/a", "bin-environment" => ( "A" )', '"bin-environment" takes a list of pairs'),
+        ('"socket" => "/a", "bin-path" => " "', '"bin-path" is empty'),
+        ('"socket" => "/a", "mode" => "authorizer"', '"mode" => "authorizer" is not supported yet'),
+        ('"socket" => "/a", "mode" => "responde"', 'did you mean "responder"?'),
+        ('"socket" => "/a", "upgrade" => "enable"', '"upgrade" => "enable" is not supported yet'),
+        ('"socket" => "/a", "template" => "enable"', '"template" needs "bin-path"'),
+        (
+            '"socket" => "/a", "x-sendfile-docroot" => ( "b" )',
+            'directories of "x-sendfile-docroot" are absolute',
+        ),
+        ('"socket" => "/a", "max-procs" => 0', '"max-procs" is between 1 and 65535, not 0'),
+        ('"/run/a"', 'a host is described by pairs: "socket" => "/run/app.sock"'),
+    ],
+)
+def test_an_entry_that_cannot_work_is_refused(entry: str, said: str) -> None:
+    assert said in refusal(f'"/app" => (( {entry} ))')
+
+
+def test_a_missing_pair_of_parentheses_is_explained() -> None:
+    assert "one pair of parentheses more" in refusal('"/app" => ( "socket" => "/run/a" )')
+
+
+def test_two_pools_of_ours_cannot_share_an_address() -> None:
+    said = refusal(
+        '"/a" => (( "socket" => "/r", "bin-path" => "/x" )),'
+        '"/b" => (( "socket" => "/r", "bin-path" => "/y" ))'
+    )
+    assert 'share the address "/r"' in said
+    assert "the other one is in t:3:" in said
+    assert (
+        len(pools('"/a" => (( "socket" => "/r" )), "/b" => (( "socket" => "/r", "docroot" => "/x" ))')) == 2
+    )
+
+
+def test_a_way_of_balancing_matters_only_with_a_choice() -> None:
+    one = f'{MODULES}fastcgi.balance = "hash"\nfastcgi.server = ( "/" => (( "socket" => "/a" )) )'
+    assert load(one, "t").settings.string("fastcgi.balance") == "hash"
+    with pytest.raises(ConfigurationError, match=r'fastcgi\.balance = "hash" is not supported yet'):
+        load(one.replace('(( "socket" => "/a" ))', '(( "socket" => "/a" ), ( "socket" => "/b" ))'), "t")
+
+
+def test_a_command_that_hopes_for_a_shell_is_pointed_out() -> None:
+    text = f'{MODULES}fastcgi.server = ( "/" => (( "socket" => "/a", "bin-path" => "/bin/a $HOME" )) )'
+    assert "no shell reads this command" in load(text, "t").notices[0].reason
+
+
+def test_every_key_of_the_reference_is_known() -> None:
+    reference = """
+        host port socket bin-path bin-environment bin-copy-environment mode docroot check-local min-procs
+        max-procs max-load-per-proc listen-backlog broken-scriptfilename fix-root-scriptname disable-time
+        idle-timeout allow-x-send-file x-sendfile x-sendfile-docroot kill-signal tcp-fin-propagate
+        connect-timeout write-timeout read-timeout upgrade
+    """
+    assert set(reference.split()) <= set(KEYS)
