@@ -1,0 +1,1 @@
+"""The wire to applications: codecs by themselves, and against a real lighttpd."""

@@ -1,0 +1,59 @@
+"""X-Sendfile values: where they lead, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.gateway.sendfile import Refusal, combined_status, resolve, simplified
+
+
+@pytest.mark.parametrize(
+    ("value", "docroots", "expected"),
+    [
+        (b"/srv/a", (), "/srv/a"),
+        (b"/srv/a%20b+c", (), "/srv/a b+c"),
+        (b"/srv/%C3%A4", (), "/srv/ä"),
+        (b"/srv/\xc3\xa4", (), "/srv/ä"),
+        (b"/srv/100%", (), "/srv/100%"),
+        (b"/srv//x/./y/../z", ("/srv",), "/srv/x/z"),
+        (b"/srv/trac/f", ("/other", "/srv/trac"), "/srv/trac/f"),
+        (b"/srv/trac/f", ("/srv/trac/",), "/srv/trac/f"),
+        (b"/srv/trac/f", ("/",), "/srv/trac/f"),
+        (b"/srv/trac-private/f", ("/srv/trac",), 403),
+        (b"/srv/trac", ("/srv/trac",), 403),
+        (b"/srv/trac/../etc/passwd", ("/srv/trac",), 403),
+        (b"/srv/trac/%2e%2e/x", ("/srv/trac",), 403),
+        (b"/srv/trac%2f..%2fx", ("/srv/trac",), 403),
+        (b"", (), 502),
+        (b"relative", (), 502),
+        (b"/srv/%ff", (), 502),
+        (b"/srv/%00", (), 502),
+    ],
+)
+def test_resolve(value: bytes, docroots: tuple[str, ...], expected: str | int) -> None:
+    found = resolve(value, docroots)
+    assert (found.status if isinstance(found, Refusal) else found) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/", "/"),
+        ("//", "/"),
+        ("/..", "/"),
+        ("/a/..", "/"),
+        ("/a/b/..", "/a/"),
+        ("/a/.", "/a/"),
+        ("/a/", "/a/"),
+    ],
+)
+def test_simplified(path: str, expected: str) -> None:
+    assert simplified(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("application", "file", "expected"),
+    [(200, 200, 200), (200, 206, 206), (200, 304, 304), (200, 404, 404), (201, 200, 201), (403, 404, 403)],
+)
+def test_combined_status(application: int, file: int, expected: int) -> None:
+    assert combined_status(application, file) == expected
