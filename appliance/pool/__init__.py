@@ -1,0 +1,1 @@
+"""Which process serves which request: slots, queue, balance. Decides; spawns nothing, opens nothing."""

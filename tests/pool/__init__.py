@@ -1,0 +1,1 @@
+"""Pools by themselves: slots, queue, balance, retries."""
