@@ -1,0 +1,1 @@
+"""HTTP/1.1: the loop, connections, requests and responses. Knows neither handlers nor applications."""

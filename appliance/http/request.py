@@ -1,0 +1,57 @@
+"""One request as every handler sees it.
+
+Text is `str` where handlers compare it (paths are UTF-8 with surrogateescape, so that any byte survives a
+round trip through `os.fsencode`), and `bytes` where it is passed on as it came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Request:
+    """A request whose head is complete; the body is asked for through the exchange (RFC 9110 section 3.4)."""
+
+    method: str
+    target: bytes  # as sent: REQUEST_URI
+    version: str  # "HTTP/1.1" or "HTTP/1.0"
+    headers: list[tuple[bytes, bytes]]  # in order of arrival, names as sent
+    path: str  # decoded, dot segments and empty segments removed; begins with "/"
+    query: str  # as sent, without "?"
+    authority: str  # Host (or the authority of an absolute target), with port, as sent; "" if none
+    host: str  # lower case, without port
+    scheme: str
+    socket: str  # the listener's name: "127.0.0.1:8000", "[::1]:80", "unix:/run/x.sock"
+    remote_address: str  # "" on unix sockets
+    remote_port: int
+    local_address: str
+    local_port: int
+    content_length: int | None  # octets; None: chunked, not known yet
+    keep_alive: bool
+    expects_continue: bool = False
+    original_path: str = ""  # path before a rewrite; "" if there was none
+    _fields: dict[str, str] | None = field(default=None, repr=False)
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Header values by lower-case name; repeated fields joined by ", " (RFC 9110 section 5.3), cookies by
+        "; ".
+        """
+        found = self._fields
+        if found is None:
+            found = {}
+            for name, value in self.headers:
+                key = name.decode("latin-1").lower()
+                text = value.decode("latin-1")
+                if key in found:
+                    separator = "; " if key == "cookie" else ", "
+                    found[key] = f"{found[key]}{separator}{text}"
+                else:
+                    found[key] = text
+            self._fields = found
+        return found
+
+    def header(self, name: str) -> str:
+        """The value of one field by its lower-case name, "" if the client did not send it."""
+        return self.fields.get(name, "")

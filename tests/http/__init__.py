@@ -1,0 +1,1 @@
+"""HTTP: framing, heads, the loop, connections over real sockets."""
