@@ -1,0 +1,1 @@
+"""What answers a request or passes it on, in a fixed order."""

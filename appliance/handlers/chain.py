@@ -1,0 +1,130 @@
+"""From a request to its answer: the handlers of the settings that apply, in their fixed order, until one
+answers.
+
+    redirect → access → auth → gateway (by URL) → physical path → gateway (by file) → static
+
+lighttpd's order, except that authentication always comes before applications, whatever order modules are
+named in. A `Site` is compiled once for each distinct set of settings; a scope without an option costs nothing
+for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from appliance.config import Settings
+from appliance.handlers.exchange import PENDING, Handler
+from appliance.http.connection import Connection
+from appliance.http.request import Request
+from appliance.http.response import Header, Response, error_response
+from appliance.http.spool import Spool
+
+if TYPE_CHECKING:
+    from appliance.front.services import Services
+
+
+class Site:
+    """The handlers of one set of settings."""
+
+    __slots__ = ("access_log", "body_limit", "handlers", "settings")
+
+    def __init__(self, settings: Settings, handlers: tuple[Handler, ...], access_log: str | None) -> None:
+        self.settings = settings
+        self.handlers = handlers
+        self.access_log = access_log  # accesslog.filename; None: requests of this site are not logged
+        self.body_limit = settings.integer("server.max-request-size") * 1024  # the option counts KiB; 0: any
+
+
+class Transaction:
+    """One request on its way: the `Exchange` of its handlers, the `Transaction` of its connection."""
+
+    __slots__ = (
+        "_answered",
+        "_body",
+        "_connection",
+        "_next",
+        "_services",
+        "_site",
+        "environment",
+        "on_gone",
+        "request",
+        "settings",
+    )
+
+    def __init__(self, services: Services, site: Site, connection: Connection, request: Request) -> None:
+        self._services = services
+        self._site = site
+        self._connection = connection
+        self._next = 0
+        self._answered = False
+        self._body: Spool | None = None
+        self.request = request
+        self.settings = site.settings
+        self.environment: dict[str, str] = {}
+        self.on_gone: Callable[[], None] | None = None
+
+    # The connection's side
+
+    def start(self) -> None:
+        """Ask the handlers in turn, from where the last one left off."""
+        handlers = self._site.handlers
+        while self._next < len(handlers):
+            handler = handlers[self._next]
+            self._next += 1
+            outcome = handler(self)
+            if outcome is None:
+                continue
+            if outcome is not PENDING:
+                self.respond(outcome)
+            return
+        self.respond(error_response(404, "There is nothing at this address."))
+
+    def gone(self) -> None:
+        """The client vanished."""
+        self._answered = True
+        on_gone, self.on_gone = self.on_gone, None
+        if on_gone is not None:
+            on_gone()
+
+    def finished(self, status: int, octets: int) -> None:
+        """The answer is out."""
+        if self._body is not None:
+            self._body.close()
+            self._body = None
+        site = self._site
+        if site.access_log is not None:
+            self._services.access.write(site.access_log, self.request, self.environment, status, octets)
+
+    # The handlers' side
+
+    def respond(self, response: Response) -> None:
+        """Answer; a client that has gone meanwhile is no error."""
+        if self._answered:
+            response.discard()
+            return
+        self._answered = True
+        self._connection.answer(response)
+
+    def proceed(self) -> None:
+        """Ask the next handler, after PENDING."""
+        if not self._answered:
+            self.start()
+
+    def receive_body(self, done: Callable[[Spool], None]) -> None:
+        """The whole body, within server.max-request-size."""
+
+        def received(spool: Spool) -> None:
+            self._body = spool
+            done(spool)
+
+        self._connection.receive_body(self._site.body_limit, received)
+
+    def interim(self, status: int, headers: list[Header]) -> None:
+        """A 1xx response ahead of the answer."""
+        if not self._answered:
+            self._connection.interim(status, headers)
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Callable[[], None]:
+        """Run `callback` after `seconds`; returns what cancels it."""
+        return self._services.loop.call_later(seconds, callback).cancel

@@ -1,0 +1,1 @@
+"""Password files: their formats, checking, writing, and the slowing of guesses."""
