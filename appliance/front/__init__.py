@@ -1,0 +1,1 @@
+"""The process that serves: gevent, unprivileged, forked from the supervisor."""

@@ -1,0 +1,232 @@
+"""One pool at work in the front: the decisions of `pool.Pool` carried out on real connections.
+
+Handlers bring calls; the desk gives each a slot's connection, tells the supervisor when more processes would
+help or one is idle, and follows what the supervisor says about processes. A front that leaves gives its slots
+back here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from appliance.config import PoolDefinition
+from appliance.gateway.upstream import Timeouts, Upstream
+from appliance.gateway.wire import WIRES
+from appliance.handlers.exchange import Log
+from appliance.http.loop import Loop
+from appliance.pool.pool import Pool, QueueFull, Returned, Slot, State, Waiter
+
+TICK = 0.1  # seconds between looks at the queue while somebody waits
+IDLE_TICK = 1.0  # seconds between looks for idle processes
+
+
+class Call(Waiter, Protocol):
+    """A request for this pool."""
+
+    def refused(self, reason: str) -> None:
+        """It cannot even wait: the queue is full, or nothing will ever serve it."""
+
+
+class Desk:
+    """See the module's text."""
+
+    def __init__(
+        self, definition: PoolDefinition, loop: Loop, log: Log, notify: Callable[[dict[str, Any]], None]
+    ) -> None:
+        """`notify` sends a message to the supervisor."""
+        self.definition = definition
+        self._loop = loop
+        self._log = log
+        self._notify = notify
+        self._wire = WIRES[definition.protocol]
+        self._timeouts = Timeouts(
+            definition.connect_timeout, definition.write_timeout, definition.read_timeout
+        )
+        self._ticking = False
+        self._failing = ""  # why processes do not come up, while they do not
+        self.requests = 0  # answered or failed
+        self.pool = Pool(definition, self._retired, self._released)
+        if definition.command:
+            self._watch_idle()
+        else:
+            address = (
+                f"unix:{definition.socket}" if definition.socket else f"{definition.host}:{definition.port}"
+            )
+            self.pool.process_up(definition.name, address, definition.slots, 0, loop.now())
+
+    # Calls
+
+    def enter(self, call: Call) -> None:
+        """Serve a call: at once, or when a slot is free. Its `granted`, `expired` or `refused` is called,
+        once.
+        """
+        now = self._loop.now()
+        if not self.pool.usable(now) and (self._failing or not self.definition.command):
+            call.refused(self._failing or "the host is down")
+            return
+        try:
+            slot = self.pool.acquire(call, now)
+        except QueueFull as error:
+            call.refused(str(error))
+            return
+        if slot is not None:
+            call.granted(slot)
+            return
+        self._grow()
+        self._tick_while_waiting()
+
+    def leave(self, call: Call) -> None:
+        """The client of a waiting call has gone."""
+        self.pool.leave(call)
+
+    def connection(self, slot: Slot) -> Upstream:
+        """The slot's connection, kept or new."""
+        upstream = slot.connection
+        if not isinstance(upstream, Upstream):
+            address = slot.process.address
+            upstream = Upstream(
+                self._loop,
+                self,
+                self._wire,
+                address[5:] if address.startswith("unix:") else _host_and_port(address),
+                self._timeouts,
+                keep=slot.process.capped and self.definition.protocol == "fastcgi",
+            )
+            upstream.slot = slot
+            slot.connection = upstream
+        return upstream
+
+    def release(self, slot: Slot, reusable: bool) -> None:
+        """The call is over and its connection is idle (reusable) or closed."""
+        self.requests += 1
+        upstream = slot.connection
+        if (
+            not self.pool.release(slot, self._loop.now(), reusable)
+            and reusable
+            and isinstance(upstream, Upstream)
+        ):
+            upstream.close()  # the process retires, or this front leaves
+
+    def broke(self, slot: Slot, *, connecting: bool) -> None:
+        """The call's connection failed; if it could not even be made the process gets no request for a
+        moment.
+        """
+        now = self._loop.now()
+        if connecting:
+            self.pool.fail(slot.process.name, now)
+        self.requests += 1
+        self.pool.release(slot, now, keep=False)
+
+    def abandon(self, slot: Slot) -> None:
+        """The client of a running call has gone."""
+        upstream = slot.connection
+        if slot.state is State.BUSY and isinstance(upstream, Upstream):
+            self.pool.abandon(slot)
+            upstream.abandon()
+
+    # The connections' owner
+
+    def lost(self, upstream: Upstream) -> None:
+        """A kept connection was closed by the application."""
+        slot = upstream.slot
+        assert isinstance(slot, Slot)
+        self.pool.connection_lost(slot)
+
+    def discarded(self, upstream: Upstream, complete: bool) -> None:
+        """An abandoned request is over."""
+        slot = upstream.slot
+        assert isinstance(slot, Slot)
+        self.requests += 1
+        self.pool.release(slot, self._loop.now(), keep=False, suspect=not complete)
+
+    def complain(self, text: str) -> None:
+        """An internal error."""
+        self._log.error(text)
+
+    # What the supervisor says
+
+    def process_up(self, name: str, address: str, slots: int | None, suspect: int) -> None:
+        """A process is up and `slots` of it are ours."""
+        self._failing = ""
+        self.pool.process_up(name, address, slots, suspect, self._loop.now())
+
+    def lease(self, name: str, slots: int, suspect: int) -> None:
+        """Slots that another front gave back are ours now."""
+        self.pool.lease(name, slots, suspect, self._loop.now())
+
+    def gone(self, name: str) -> None:
+        """A process died. Connections with a request notice it themselves; idle ones are closed here."""
+        for slot in self.pool.process_gone(name):
+            upstream = slot.connection
+            if isinstance(upstream, Upstream) and slot.state is State.KEPT:
+                upstream.close()
+
+    def retire(self, name: str) -> None:
+        """A process is to end: no further request for it."""
+        for slot in self.pool.retire(name):
+            if isinstance(slot.connection, Upstream):
+                slot.connection.close()
+
+    def state(self, state: str, reason: str) -> None:
+        """How the pool does as a whole."""
+        self._failing = reason or state if state in ("failing", "stopped") else ""
+        if self._failing:
+            self.pool.not_coming()
+            if not self.pool.usable(self._loop.now()):
+                self.pool.refuse_all()
+
+    def drain(self, spare: int) -> None:
+        """This front leaves; `spare` requests are still on their way in and may need a slot."""
+        for returned in self.pool.drain(spare):
+            self._released(returned)
+
+    def status(self) -> dict[str, Any]:
+        """For `fcgibox status`."""
+        return {
+            "requests": self.requests,
+            "waiting": self.pool.waiting,
+            "processes": {name: process.load for name, process in self.pool.processes.items()},
+        }
+
+    def _released(self, returned: Returned) -> None:
+        for upstream in returned.connections:
+            if isinstance(upstream, Upstream):
+                upstream.close()
+        self._tell("release", returned.process, slots=returned.slots)
+
+    def _retired(self, name: str) -> None:
+        self._tell("retired", name)
+
+    def _tell(self, kind: str, process: str, **more: Any) -> None:
+        self._notify({"type": kind, "pool": self.definition.name, "process": process, **more})
+
+    # Time
+
+    def _grow(self) -> None:
+        wanted = self.pool.wants()
+        if wanted:
+            self.pool.asked(wanted)
+            self._notify({"type": "want", "pool": self.definition.name, "n": wanted})
+
+    def _tick_while_waiting(self) -> None:
+        if not self._ticking:
+            self._ticking = True
+            self._loop.call_later(TICK, self._tick)
+
+    def _tick(self) -> None:
+        self._ticking = False
+        self.pool.expire(self._loop.now())
+        if self.pool.waiting:
+            self._grow()
+            self._tick_while_waiting()
+
+    def _watch_idle(self) -> None:
+        for name in self.pool.idle(self._loop.now()):
+            self._tell("idle", name)
+        self._loop.call_later(IDLE_TICK, self._watch_idle)
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)

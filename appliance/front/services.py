@@ -1,0 +1,73 @@
+"""What all handlers of a front share: made once, handed to every `build`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from appliance.http.files import FileCache
+from appliance.http.loop import Loop, WorkerPool
+from appliance.http.spool import Spool
+from appliance.passwords.checker import Checker
+from appliance.passwords.store import PasswordStore
+from appliance.passwords.throttle import Throttle
+from appliance.report.access_log import AccessLog
+from appliance.report.error_log import LEVELS, format_line
+from appliance.report.writer import Writer
+
+if TYPE_CHECKING:
+    from appliance.front.dispatch import Dispatch
+
+
+class FrontLog:
+    """The error log of the front: lines go to the writer's queue, nothing waits."""
+
+    def __init__(self, writer: Writer, level: str) -> None:
+        """`level` is the least important one that is written ("debug" … "error")."""
+        self._writer = writer
+        self._lowest = LEVELS.index(level)
+
+    def _put(self, level: str, text: str) -> None:
+        if LEVELS.index(level) >= self._lowest:
+            self._writer.put(format_line(level, "front", text).encode("utf-8", "surrogateescape"))
+
+    def debug(self, text: str) -> None:
+        """For whoever looks for a fault in fcgibox itself."""
+        self._put("debug", text)
+
+    def info(self, text: str) -> None:
+        """What the server does."""
+        self._put("info", text)
+
+    def warning(self, text: str) -> None:
+        """Something an admin may want to look into."""
+        self._put("warning", text)
+
+    def error(self, text: str) -> None:
+        """Something that failed, with what to do about it."""
+        self._put("error", text)
+
+
+@dataclass(slots=True, eq=False)
+class Services:
+    """See the module's text."""
+
+    loop: Loop
+    log: FrontLog
+    access: AccessLog
+    workers: WorkerPool
+    files: FileCache
+    passwords: PasswordStore
+    checker: Checker
+    throttle: Throttle
+    dispatch: Dispatch
+    spool_directory: str
+
+    @property
+    def clock(self) -> Loop:
+        """Monotonic seconds: the loop has the clock."""
+        return self.loop
+
+    def spool(self) -> Spool:
+        """A new spool for a body, request or answer."""
+        return Spool(self.spool_directory)

@@ -1,0 +1,465 @@
+"""One connection to an application: connect, send a request, hand its answer on, and be kept or closed.
+
+    CONNECTING → SENDING → RECEIVING → KEPT → SENDING → …
+                    └──────────┴→ DISCARDING    nobody wants the answer any more: it is read and dropped
+
+Driven by readiness on the front's loop. It connects only when the head and the spooled body are at hand
+(libfcgi drops a connection that stays silent for two seconds) and reads while it still writes, so that an
+application which answers before it has read everything cannot block both sides. What the octets mean is the
+wire's business.
+"""
+
+from __future__ import annotations
+
+import _socket
+import enum
+import errno
+import os
+import socket
+from dataclasses import dataclass
+from typing import Protocol
+
+from appliance.gateway.errors import ProtocolError
+from appliance.gateway.failure import Failure, Stage
+from appliance.gateway.records import REQUEST_COMPLETE
+from appliance.gateway.wire import Wire
+from appliance.http.loop import READ, WRITE, Loop, Watcher, guarded
+from appliance.http.spool import Spool
+from appliance.http.wheel import Timer
+
+READ_SIZE = 65536
+BODY_PIECE = 65528  # octets of the body per record: with its head one round 64 KiB
+BUSY_PAUSE = 0.05  # seconds between attempts while a backlog is full
+DISCARD_OCTETS = 1 << 20
+DISCARD_SECONDS = 10.0  # design: abort-timeout
+
+
+class Receiver(Protocol):
+    """Who asked."""
+
+    def received(self, pieces: list[bytes]) -> None:
+        """Octets of the answer's head and body."""
+
+    def complained(self, pieces: list[bytes]) -> None:
+        """Octets of the application's error stream."""
+
+    def completed(self, reusable: bool) -> None:
+        """The answer is complete; reusable: the connection is kept open and may be asked again."""
+
+    def broken(self, failure: Failure) -> None:
+        """No answer, or no more of it. The connection is closed."""
+
+
+class Owner(Protocol):
+    """Who holds the connection while nobody asks."""
+
+    def lost(self, upstream: Upstream) -> None:
+        """A kept connection was closed by the application, or sent something unasked."""
+
+    def discarded(self, upstream: Upstream, complete: bool) -> None:
+        """An abandoned request is over; complete: the application has finished it, so it is free again."""
+
+    def complain(self, text: str) -> None:
+        """An error of our own, for the log."""
+
+
+class _Phase(enum.Enum):
+    CONNECTING = "connecting"
+    SENDING = "sending"
+    RECEIVING = "receiving"
+    KEPT = "kept"
+    DISCARDING = "discarding"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds; 0 is none. `connect-timeout`, `write-timeout` and `read-timeout` of a host entry."""
+
+    connect: float
+    write: float
+    read: float
+
+
+class Upstream:
+    """See the module's text. `address` is a path for a unix socket, or (host, port)."""
+
+    __slots__ = (
+        "_accepted",
+        "_address",
+        "_answered",
+        "_body",
+        "_deadline",
+        "_decoder",
+        "_discarded",
+        "_loop",
+        "_offset",
+        "_out",
+        "_owner",
+        "_paused",
+        "_phase",
+        "_receiver",
+        "_served",
+        "_socket",
+        "_timeouts",
+        "_timer",
+        "_watcher",
+        "_wire",
+        "keep",
+        "slot",
+    )
+
+    def __init__(
+        self,
+        loop: Loop,
+        owner: Owner,
+        wire: Wire,
+        address: str | tuple[str, int],
+        timeouts: Timeouts,
+        keep: bool,
+    ) -> None:
+        self._loop = loop
+        self._owner = owner
+        self._wire = wire
+        self._address = address
+        self._timeouts = timeouts
+        self.keep = keep  # ask the application to leave the connection open
+        self.slot: object = None  # the slot this connection serves; the owner's to use
+        self._decoder = wire.decoder()
+        self._phase = _Phase.CLOSED
+        self._socket: _socket.socket | None = None
+        self._watcher: Watcher  # from connect to close
+        self._timer: Timer | None = None
+        self._deadline = 0.0
+        self._receiver: Receiver | None = None
+        self._out: bytes | memoryview = b""
+        self._body: Spool | None = None
+        self._offset = 0
+        self._served = 0
+        self._accepted = False
+        self._answered = False
+        self._paused = False
+        self._discarded = 0
+
+    # Asking
+
+    def ask(self, receiver: Receiver, parameters: bytes, body: Spool | None) -> None:
+        """Send one request. The receiver is told of everything that follows, perhaps before this returns."""
+        self._receiver = receiver
+        self._body = body if body is not None and body.size else None
+        self._offset = 0
+        self._accepted = False
+        self._answered = False
+        out = self._wire.head(parameters, self.keep)
+        self._out = out if self._body is not None else out + self._wire.end
+        if self._phase is _Phase.KEPT:
+            self._phase = _Phase.SENDING
+            self._send()
+        else:
+            self._phase = _Phase.CONNECTING
+            if self._timeouts.connect:
+                self._deadline = self._loop.now() + self._timeouts.connect
+            self._connect()
+
+    def _connect(self) -> None:
+        if self._socket is None:
+            family = _socket.AF_UNIX
+            if not isinstance(self._address, str):
+                family = _socket.AF_INET6 if ":" in self._address[0] else _socket.AF_INET
+            try:
+                self._socket = _socket.socket(
+                    family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
+                )
+            except OSError as error:
+                self._fail(Stage.CONNECTING, error)
+                return
+            if family != _socket.AF_UNIX:
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._watcher = self._loop.watcher(self._socket.fileno(), self.on_ready)
+        try:
+            self._socket.connect(self._address)
+        except BlockingIOError as error:
+            if error.errno == errno.EINPROGRESS:
+                self._wait(self._timeouts.connect)
+                self._watcher.watch(WRITE)
+            elif self._timeouts.connect and self._loop.now() >= self._deadline:
+                self._fail(Stage.CONNECTING, error, timeout=True)
+            else:
+                # A unix socket with a full backlog answers EAGAIN, and there is nothing that one could wait
+                # for.
+                self._timer = self._loop.call_later(BUSY_PAUSE, self.on_timer)
+            return
+        except OSError as error:
+            self._fail(Stage.CONNECTING, error)
+            return
+        self._connected()
+
+    def _connected(self) -> None:
+        self._phase = _Phase.SENDING
+        self._deadline = 0.0
+        self._send()
+
+    def _send(self) -> None:
+        """Write what the application takes; then wait for its answer."""
+        sock = self._socket
+        assert sock is not None
+        try:
+            while True:
+                out = self._out
+                if not out:
+                    out = self._next_piece()
+                    if not out:
+                        break
+                sent = sock.send(out)
+                self._accepted = True
+                self._out = b"" if sent == len(out) else memoryview(out)[sent:]
+        except (BlockingIOError, InterruptedError):
+            self._wait(self._timeouts.write)
+            self._watcher.watch(READ | WRITE)
+            return
+        except OSError as error:
+            # It may have answered and closed without reading everything: what it said counts.
+            if self._phase is _Phase.SENDING and self._answer_is_waiting():
+                self._phase = _Phase.RECEIVING
+                self._out = b""
+                self._body = None
+                self._watcher.watch(READ)
+            else:
+                self._fail(Stage.SENDING, error)
+            return
+        if self._phase is _Phase.SENDING:
+            self._phase = _Phase.RECEIVING
+        self._wait(self._timeouts.read)
+        if not self._paused:
+            self._watcher.watch(READ)
+
+    def _next_piece(self) -> bytes:
+        """More of the body for the wire, its end after the last piece, b"" when all is queued."""
+        body = self._body
+        if body is None:
+            return b""
+        data = body.read(self._offset, BODY_PIECE)
+        if data:
+            self._offset += len(data)
+            return self._wire.body(data)
+        self._body = None
+        return self._wire.end
+
+    def _answer_is_waiting(self) -> bool:
+        assert self._socket is not None
+        try:
+            return bool(self._socket.recv(1, _socket.MSG_PEEK))
+        except OSError:
+            return False
+
+    # Receiving
+
+    @guarded
+    def on_ready(self) -> None:
+        """The socket is ready for what was waited for."""
+        phase = self._phase
+        if phase is _Phase.RECEIVING or phase is _Phase.DISCARDING:
+            self._receive()
+        elif phase is _Phase.SENDING:
+            # One readiness event does not say which way: both are tried, each without waiting.
+            self._receive()
+            if self._phase is _Phase.SENDING:
+                self._send()
+        elif phase is _Phase.CONNECTING:
+            assert self._socket is not None
+            number = self._socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+            if number:
+                self._fail(Stage.CONNECTING, OSError(number, os.strerror(number)))
+            else:
+                self._connected()
+        elif phase is _Phase.KEPT:
+            self.close()
+            self._owner.lost(self)
+
+    def _receive(self) -> None:
+        assert self._socket is not None
+        try:
+            data = self._socket.recv(READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._ended_by(error)
+            return
+        decoder = self._decoder
+        try:
+            if data:
+                decoder.feed(data)
+            else:
+                decoder.eof()
+        except ProtocolError as error:
+            if data:
+                self._fail(Stage.ANSWERING if self._answered else Stage.WAITING, None, reason=str(error))
+            else:
+                self._ended_by(None)
+            return
+        if self._phase is _Phase.DISCARDING:
+            self._discard(len(data))
+            return
+        receiver = self._receiver
+        assert receiver is not None
+        if decoder.stderr:
+            pieces = decoder.stderr
+            decoder.stderr = []
+            receiver.complained(pieces)
+        ended = decoder.ended
+        if decoder.stdout:
+            self._answered = True
+            pieces = decoder.stdout
+            decoder.stdout = []
+            receiver.received(pieces)
+        if self._receiver is not receiver or self._phase is _Phase.CLOSED:
+            return  # it was abandoned or closed meanwhile
+        if ended and decoder.protocol_status != REQUEST_COMPLETE and not self._answered:
+            self._fail(
+                Stage.WAITING, None, reason=f"it refused the request (status {decoder.protocol_status})"
+            )
+        elif ended:
+            self._complete(receiver, bool(data))
+        elif self._deadline and self._phase is _Phase.RECEIVING:
+            self._wait(self._timeouts.read)
+
+    def _complete(self, receiver: Receiver, still_open: bool) -> None:
+        reusable = self.keep and still_open and self._phase is _Phase.RECEIVING
+        self._receiver = None
+        self._body = None
+        self._out = b""
+        self._served += 1
+        if reusable:
+            self._decoder.reset()
+            self._phase = _Phase.KEPT
+            self._deadline = 0.0
+            self._paused = False
+            self._watcher.watch(READ)
+        else:
+            self.close()
+        receiver.completed(reusable)
+
+    def pause(self) -> None:
+        """Read no more for now: the client is slow and the spool is full."""
+        if self._phase is _Phase.RECEIVING and not self._paused:
+            self._paused = True
+            self._deadline = 0.0
+            self._watcher.watch(0)
+
+    def resume(self) -> None:
+        """Read on after `pause`."""
+        if self._paused:
+            self._paused = False
+            if self._phase is _Phase.RECEIVING:
+                self._wait(self._timeouts.read)
+                self._watcher.watch(READ)
+
+    # Ending
+
+    def abandon(self) -> None:
+        """Nobody wants the answer. It is read and dropped, so that the application is free again as soon as
+        it can be.
+        """
+        self._receiver = None
+        self._body = None
+        if self._phase in (_Phase.CONNECTING, _Phase.SENDING):
+            # Half a request is worth nothing to the application: it sees the end of the connection.
+            self.close()
+            self._owner.discarded(self, False)
+            return
+        self._phase = _Phase.DISCARDING
+        self._discarded = 0
+        self._paused = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._wait(DISCARD_SECONDS)
+        self._watcher.watch(READ)
+
+    def _discard(self, octets: int) -> None:
+        self._discarded += octets
+        self._decoder.stdout.clear()
+        self._decoder.stderr.clear()
+        if self._decoder.ended or not octets:
+            ended = self._decoder.ended
+            self.close()
+            self._owner.discarded(self, ended)
+        elif self._discarded > DISCARD_OCTETS:
+            self.close()
+            self._owner.discarded(self, False)
+
+    def _ended_by(self, error: OSError | None) -> None:
+        """The connection ended before the answer did."""
+        if self._phase is _Phase.DISCARDING:
+            self.close()
+            self._owner.discarded(self, False)
+        elif self._answered:
+            self._fail(Stage.ANSWERING, error, reason="the connection was closed in the middle of the answer")
+        elif self._phase is _Phase.SENDING:
+            self._fail(Stage.SENDING, error, reason="the connection was closed while the request was sent")
+        else:
+            self._fail(Stage.WAITING, error, reason="the connection was closed without an answer")
+
+    def _fail(self, stage: Stage, error: OSError | None, *, reason: str = "", timeout: bool = False) -> None:
+        receiver, self._receiver = self._receiver, None
+        accepted, answered, reused = self._accepted, self._answered, self._served > 0
+        self.close()
+        if error is not None and error.strerror:
+            reason = f"{reason}: {error.strerror}" if reason else error.strerror
+        number = (error.errno or 0) if error is not None else 0
+        if receiver is not None:
+            receiver.broken(Failure(stage, reason, number, timeout, accepted, answered, reused))
+
+    def _wait(self, seconds: float) -> None:
+        """What is waited for now may take `seconds`; 0: any time."""
+        if not seconds:
+            self._deadline = 0.0
+            return
+        self._deadline = self._loop.now() + seconds
+        if self._timer is None:
+            self._timer = self._loop.call_later(seconds, self.on_timer)
+
+    @guarded
+    def on_timer(self) -> None:
+        """A pause before the next attempt to connect is over, or a wait may have become too long."""
+        self._timer = None
+        if self._phase is _Phase.CONNECTING and not self._watcher.events:
+            self._connect()
+            return
+        if not self._deadline or self._phase in (_Phase.CLOSED, _Phase.KEPT):
+            return
+        left = self._deadline - self._loop.now()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self.on_timer)
+        elif self._phase is _Phase.DISCARDING:
+            self.close()
+            self._owner.discarded(self, False)
+        else:
+            stage = {_Phase.CONNECTING: Stage.CONNECTING, _Phase.SENDING: Stage.SENDING}.get(
+                self._phase, Stage.ANSWERING if self._answered else Stage.WAITING
+            )
+            self._fail(stage, None, reason=f"no progress while {stage.value}", timeout=True)
+
+    def failed(self, trace: str) -> None:
+        """A callback raised (the guard tells): this request fails, the slot is not lost."""
+        self._owner.complain(trace)
+        discarding = self._phase is _Phase.DISCARDING
+        kept = self._phase is _Phase.KEPT
+        self._fail(Stage.ANSWERING if self._answered else Stage.WAITING, None, reason="an internal error")
+        if discarding:
+            self._owner.discarded(self, False)
+        elif kept:
+            self._owner.lost(self)
+
+    def close(self) -> None:
+        """Close the socket; a second call does nothing."""
+        self._phase = _Phase.CLOSED
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        sock, self._socket = self._socket, None
+        self._body = None
+        self._out = b""
+        if sock is not None:
+            self._watcher.close()
+            sock.close()
