@@ -1,0 +1,1 @@
+"""Processes, privileges, sockets, signals. Standard library only, one thread, never gevent."""

@@ -1,0 +1,119 @@
+"""The private sockets of application processes: each process has one of its own, bound by us before it
+starts.
+
+Named as lighttpd names them (`SOCKET-N`, port + N), with the lowest N that no living process of ours has: so
+the processes of a changed pool come up beside those they replace. Two pools never share an address.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.config import PoolDefinition
+from appliance.errors import UserError
+from appliance.supervisor.guardian import Guardian
+from appliance.supervisor.holders import holder_of_port
+from appliance.supervisor.identity import Identity
+from appliance.supervisor.listeners import bind_unix, remove_unix
+
+_MODE = 0o600
+_LOWEST_BACKLOG = 1024  # lighttpd's, whatever is configured below it
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A listening socket and the address by which the front reaches it."""
+
+    listener: socket.socket
+    address: str
+
+
+class Addresses:
+    """All addresses that processes of ours have now."""
+
+    def __init__(self, run_directory: Path, guardian: Guardian) -> None:
+        self._run_directory = run_directory
+        self._guardian = guardian
+        self._taken: set[str] = set()
+
+    def bind(self, definition: PoolDefinition, front: Identity) -> Bound:
+        """A free address for one more process, only the front may connect to it. UserError: it cannot be
+        had."""
+        number = 0
+        while (address := self._address(definition, number)) in self._taken:
+            number += 1
+        try:
+            if address.startswith("unix:"):
+                listener = self._bind_unix(address.removeprefix("unix:"), definition, front)
+            else:
+                listener = self._bind_port(definition, number)
+        except OSError as error:
+            raise UserError(f"cannot listen on {address}: {error.strerror}") from error
+        self._taken.add(address)
+        return Bound(listener, address)
+
+    def free(self, address: str) -> None:
+        """Its process is dead."""
+        self._taken.discard(address)
+        if address.startswith("unix:"):
+            path = address.removeprefix("unix:")
+            remove_unix(path)
+            self._guardian.discard_socket(path)
+
+    def protect(self, path: str) -> None:
+        """A unix socket that we listen on ourselves: removed with us, never given to an application."""
+        self._taken.add(f"unix:{path}")
+        self._guardian.add_socket(path)
+
+    def unprotect(self, path: str) -> None:
+        """It has been removed."""
+        self._taken.discard(f"unix:{path}")
+        self._guardian.discard_socket(path)
+
+    def _address(self, definition: PoolDefinition, number: int) -> str:
+        if definition.socket is not None:
+            return f"unix:{definition.socket}-{number}"
+        if definition.port:
+            return f"{definition.host or '127.0.0.1'}:{definition.port + number}"
+        return f"unix:{self._run_directory / definition.name}-{number}.sock"
+
+    def _bind_unix(self, path: str, definition: PoolDefinition, front: Identity) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # Nobody may connect between the bind and the chown.
+        mask = os.umask(0o177)
+        try:
+            bind_unix(listener, path)
+            if os.geteuid() == 0:
+                os.chown(path, front.uid, front.gid, follow_symlinks=False)
+            os.chmod(path, _MODE)
+            listener.listen(max(definition.listen_backlog, _LOWEST_BACKLOG))
+        except (OSError, UserError):
+            listener.close()
+            raise
+        finally:
+            os.umask(mask)
+        self._guardian.add_socket(path)
+        return listener
+
+    def _bind_port(self, definition: PoolDefinition, number: int) -> socket.socket:
+        host, port = definition.host or "127.0.0.1", definition.port + number
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen(max(definition.listen_backlog, _LOWEST_BACKLOG))
+        except OSError as error:
+            listener.close()
+            if error.errno == errno.EADDRINUSE:
+                raise UserError(
+                    f"cannot listen on {host}:{port} for the application: "
+                    f"{holder_of_port(port) or 'another process'} is using it; stop that one, "
+                    "or remove bin-path to use it as it is"
+                ) from None
+            raise
+        return listener

@@ -1,0 +1,298 @@
+"""The processes of one pool: the policy of `pool` carried out with sockets, forks and signals.
+
+Each process gets a listening socket on descriptor 0 and a pipe for what it says. A process of a template is
+asked of the template; every other is executed. What happens to a process is told to `audience`, which knows
+the fronts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from appliance.config import PoolDefinition
+from appliance.errors import UserError
+from appliance.report.error_log import ErrorLog
+from appliance.supervisor import environment, pool
+from appliance.supervisor.addresses import Addresses
+from appliance.supervisor.children import Children, Steps
+from appliance.supervisor.identity import Identity
+from appliance.supervisor.leases import Leases
+from appliance.supervisor.loop import READ, Loop, Timer
+from appliance.supervisor.output import Output
+from appliance.supervisor.processes import (
+    Launch,
+    describe_exit,
+    describe_failure,
+    find_program,
+    launch,
+    start_time,
+)
+from appliance.supervisor.template import Template
+
+
+@dataclass(slots=True)
+class Application:
+    """One process."""
+
+    name: str
+    address: str
+    output: Output
+    started: float
+    pid: int | None = None
+
+
+class Audience(Protocol):
+    """Who is told what happens in a pool."""
+
+    def announce(self, applications: Applications, process: str) -> None:
+        """It may be used."""
+
+    def retire(self, applications: Applications, process: str) -> None:
+        """It gets no new request."""
+
+    def gone(self, applications: Applications, process: str, reason: str, stderr: tuple[str, ...]) -> None:
+        """It is dead."""
+
+    def tell(self, applications: Applications, state: str, reason: str) -> None:
+        """The pool is in another state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all pools of a supervisor share."""
+
+    loop: Loop
+    children: Children
+    addresses: Addresses
+    log: ErrorLog
+    audience: Audience
+    inherited: Mapping[str, str]
+    open_files: tuple[int, int]
+    """RLIMIT_NOFILE as we found it: programs that use select() cannot live with ours."""
+    graceful_limit: float
+    serials: dict[str, Iterator[int]] = field(default_factory=dict)
+
+
+class Applications:
+    """One pool at work."""
+
+    def __init__(
+        self, definition: PoolDefinition, identity: Identity, front: Identity, around: Surroundings
+    ) -> None:
+        """Raises UserError if its program cannot be executed. `start` begins."""
+        self.definition = definition
+        self.identity = identity
+        self.front = front
+        self.leases = Leases()
+        self.processes: dict[str, Application] = {}
+        self._around = around
+        self._program = find_program(definition.command, f"the pool {definition.name!r}")
+        serials = around.serials.setdefault(definition.name, itertools.count())
+        self.policy = pool.Pool(definition.name, definition.min_procs, definition.max_procs, serials)
+        self._timer: Timer | None = None
+        self.template: Template | None = None
+        if definition.template:
+            self.template = Template(
+                around.loop,
+                around.children,
+                partial(self._log, f"{definition.name}-template"),
+                self._launch_template,
+                self._forked,
+                self._not_started,
+            )
+
+    # Events
+
+    def start(self) -> None:
+        """Bring the pool up."""
+        self.policy.start(self._around.loop.now())
+        self._act()
+
+    def want(self, count: int) -> None:
+        """The front has requests waiting."""
+        self.policy.want(count, self._around.loop.now())
+        self._act()
+
+    def idle(self, process: str) -> None:
+        """The front has not used it for long."""
+        self.policy.idle(process)
+        self._act()
+
+    def retired(self, process: str) -> None:
+        """Its last request is over."""
+        self.policy.retired(process)
+        self._act()
+
+    def kill(self, process: str, reason: str) -> None:
+        """The front says that it is stuck."""
+        if process in self.processes:
+            self._log(process, "warning", f"it is ended: {reason}")
+            self.policy.stuck(process, self._around.loop.now())
+            self._act()
+
+    def stop(self, *, urgent: bool) -> None:
+        """End the pool for good."""
+        if self.template is not None:
+            self.template.stop()
+        self.policy.stop(urgent=urgent)
+        self._act()
+
+    # Actions
+
+    def _act(self) -> None:
+        around = self._around
+        while actions := self.policy.take():
+            for action in actions:
+                match action:
+                    case pool.Start(process):
+                        self._start(process)
+                    case pool.Announce(process):
+                        around.audience.announce(self, process)
+                    case pool.Retire(process):
+                        around.audience.retire(self, process)
+                    case pool.End(process, urgent):
+                        self._end(process, urgent=urgent)
+                    case pool.Gone(process, reason, stderr):
+                        self.leases.remove(process)
+                        around.audience.gone(self, process, reason, stderr)
+                    case pool.Tell(state, reason):
+                        if state == "failing":
+                            self._log(self.definition.name, "error", reason)
+                        around.audience.tell(self, state, reason)
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self.policy.deadline()
+        self._timer = (
+            None if deadline is None else around.loop.call_later(deadline - around.loop.now(), self._tick)
+        )
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.policy.tick(self._around.loop.now())
+        self._act()
+
+    def _start(self, process: str) -> None:
+        around = self._around
+        try:
+            bound = around.addresses.bind(self.definition, self.front)
+        except UserError as error:
+            self._not_started(process, str(error), ())
+            return
+        output = Output(partial(self._log, process, "notice"), around.loop.now)
+        self.processes[process] = Application(process, bound.address, output, around.loop.now())
+        around.loop.watch(output.reader, READ, partial(self._read, output))
+        if self.template is not None:
+            self.template.fork(process, bound.listener, output)
+        else:
+            self._execute(process, bound.listener, output)
+
+    def _execute(self, process: str, listener: socket.socket, output: Output) -> None:
+        try:
+            pid = launch(self._launch(listener.fileno(), output.writer))
+        except OSError as error:
+            self._not_started(process, describe_failure(error), ())
+            return
+        finally:
+            # Only the process may hold its listener: when it dies, waiting clients must see it.
+            listener.close()
+            output.sent()
+        self._up(process, pid)
+
+    def _launch(self, stdin: int, output: int) -> Launch:
+        program = self._program
+        ours = environment.is_our_program(program)
+        return Launch(
+            arguments=(program, *self.definition.command[1:]),
+            environment=environment.for_application(self.definition, program, self._around.inherited),
+            identity=self.identity,
+            death_signal=signal.SIGKILL if ours or self.definition.template else signal.SIGTERM,
+            stdin=stdin,
+            output=output,
+            # As lighttpd: the directory of the program.
+            directory=str(Path(program).parent),
+            open_files=self._around.open_files,
+        )
+
+    def _launch_template(self) -> Launch:
+        # Template puts its own descriptors in place of these.
+        return self._launch(0, 2)
+
+    def _forked(self, process: str, pid: int) -> None:
+        """The template's child says that it is up. Its pid comes from the kernel, that it is ours from
+        /proc."""
+        if process not in self.processes:
+            # We gave it up meanwhile.
+            self._around.children.add(pid, lambda status: None)
+            self._around.children.end(pid, ((0.0, signal.SIGKILL),))
+        else:
+            self._up(process, pid)
+
+    def _up(self, process: str, pid: int) -> None:
+        around = self._around
+        self.processes[process].pid = pid
+        around.children.add(pid, partial(self._ended, process))
+        states = self.policy.states()
+        if states.get(process) is pool.State.ENDING:
+            self._end(process, urgent=False)
+            return
+        if start_time(pid) is not None:
+            self.policy.up(process, around.loop.now())
+        self._act()
+
+    def _not_started(self, process: str, reason: str, stderr: tuple[str, ...]) -> None:
+        application = self.processes.pop(process, None)
+        if application is not None:
+            self._put_away(application)
+        self._log(process, "error", f"it could not be started: {reason}")
+        self.policy.ended(process, reason, stderr, self._around.loop.now())
+        self._act()
+
+    def _ended(self, process: str, status: int) -> None:
+        application = self.processes.pop(process)
+        application.output.read()
+        self._put_away(application)
+        reason = describe_exit(status)
+        expected = self.policy.states().get(process) is pool.State.ENDING
+        age = self._around.loop.now() - application.started
+        self._log(
+            process,
+            "info" if expected else "error",
+            f"process {application.pid} ended after {age:.1f} s: {reason}",
+        )
+        stderr = tuple(application.output.last)
+        self.policy.ended(process, reason, stderr, self._around.loop.now())
+        self._act()
+
+    def _put_away(self, application: Application) -> None:
+        self._around.loop.forget(application.output.reader)
+        application.output.close()
+        self._around.addresses.free(application.address)
+
+    def _end(self, process: str, *, urgent: bool) -> None:
+        pid = self.processes[process].pid
+        if pid is None:
+            # It is on its way out of the template: `_up` will end it, `_not_started` forget it.
+            return
+        self._around.children.end(pid, self._steps(urgent=urgent))
+
+    def _steps(self, *, urgent: bool) -> Steps:
+        if self.template is not None:
+            limit = 0.0 if urgent else self._around.graceful_limit
+            return ((0.0, signal.SIGTERM if limit else signal.SIGKILL), (limit, signal.SIGKILL))
+        if urgent:
+            return ((0.0, signal.SIGTERM), (1.0, signal.SIGKILL))
+        return ((0.0, self.definition.kill_signal), (5.0, signal.SIGTERM), (10.0, signal.SIGKILL))
+
+    def _read(self, output: Output) -> None:
+        if not output.closed and not output.read():
+            self._around.loop.forget(output.reader)
+
+    def _log(self, who: str, level: str, text: str) -> None:
+        self._around.log.write(level, who, text)

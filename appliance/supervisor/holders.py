@@ -1,0 +1,76 @@
+"""Who holds an address: from /proc, so that "address already in use" comes with a name.
+
+The tables of /proc/net give the inode of a listening socket; the processes' descriptors give whose it is.
+Another user's descriptors cannot be read without root: then only the address is known.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+_LISTENING = "0A"
+
+
+def holder_of_port(port: int) -> str | None:
+    """The program listening on a TCP port of this machine, as "php-cgi (process 123)"; None if unknown."""
+    inodes = {inode for table in ("tcp", "tcp6") for inode in _listening_inodes(table, port)}
+    return _owner(inodes)
+
+
+def holder_of_socket(path: str) -> str | None:
+    """The program listening on a unix socket."""
+    inodes = set()
+    for line in _lines("unix"):
+        # Num RefCount Protocol Flags Type St Inode Path
+        words = line.split(maxsplit=7)
+        if len(words) == 8 and words[7] == path:
+            inodes.add(words[6])
+    return _owner(inodes)
+
+
+def _listening_inodes(table: str, port: int) -> Iterator[str]:
+    for line in _lines(table):
+        # sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
+        words = line.split()
+        if len(words) > 9 and words[3] == _LISTENING and int(words[1].rpartition(":")[2], 16) == port:
+            yield words[9]
+
+
+def _lines(table: str) -> list[str]:
+    try:
+        return Path(f"/proc/net/{table}").read_text(errors="surrogateescape").splitlines()[1:]
+    except OSError:
+        return []
+
+
+def _owner(inodes: set[str]) -> str | None:
+    wanted = {f"socket:[{inode}]" for inode in inodes}
+    if not wanted:
+        return None
+    for name in os.listdir("/proc"):
+        if name.isdigit() and _holds(name, wanted):
+            return f"{describe_program(int(name))} (process {name})"
+    return None
+
+
+def _holds(pid: str, wanted: set[str]) -> bool:
+    try:
+        with os.scandir(f"/proc/{pid}/fd") as entries:
+            return any(os.readlink(entry.path) in wanted for entry in entries)
+    except OSError:
+        return False
+
+
+def describe_program(pid: int) -> str:
+    """The name of a running program; another fcgibox is recognised by its command line."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return "a process"
+    if any(re.search(r"(^|/)fcgibox$", word) for word in words[:2]) or "appliance" in words[:4]:
+        return "another fcgibox"
+    return name

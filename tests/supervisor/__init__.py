@@ -1,0 +1,1 @@
+"""The supervisor: its policies with a driven clock, its processes for real."""

@@ -1,0 +1,226 @@
+"""The policy of a pool, with a driven clock."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.supervisor.pool import (
+    LOOP,
+    SETTLE,
+    YOUNG,
+    Announce,
+    End,
+    Gone,
+    Pool,
+    Retire,
+    Start,
+    State,
+    Tell,
+)
+
+
+def running(minimum: int, maximum: int) -> Pool:
+    pool = Pool("app", minimum, maximum)
+    pool.start(0.0)
+    for action in pool.take():
+        assert isinstance(action, Start)
+        pool.up(action.process, 0.0)
+    pool.take()
+    return pool
+
+
+def starts(pool: Pool) -> list[str]:
+    return [action.process for action in pool.take() if isinstance(action, Start)]
+
+
+def test_the_minimum_is_started_and_announced_when_it_is_up() -> None:
+    pool = Pool("app", 2, 4)
+    pool.start(0.0)
+    assert pool.take() == [Start("app-0"), Start("app-1")]
+    pool.up("app-1", 0.1)
+    assert pool.take() == [Announce("app-1"), Tell("running", "")]
+    pool.up("app-0", 0.2)
+    pool.up("app-0", 0.3)
+    assert pool.take() == [Announce("app-0")]
+
+
+def test_wants_are_honoured_up_to_the_maximum() -> None:
+    pool = running(1, 3)
+    pool.want(1, 1.0)
+    assert starts(pool) == ["app-1"]
+    pool.want(5, 1.0)
+    assert starts(pool) == ["app-2"]
+    pool.want(1, 1.0)
+    assert starts(pool) == []
+
+
+def test_min_procs_zero_starts_with_the_first_request() -> None:
+    pool = running(0, 2)
+    assert pool.states() == {}
+    pool.want(1, 1.0)
+    assert starts(pool) == ["app-0"]
+
+
+def test_idle_processes_retire_down_to_the_minimum() -> None:
+    pool = running(1, 3)
+    pool.want(1, 1.0)
+    pool.take()
+    pool.up("app-1", 1.0)
+    pool.take()
+    pool.idle("app-0")
+    pool.idle("app-1")
+    assert pool.take() == [Retire("app-0")]
+    pool.retired("app-1")
+    assert pool.take() == [], "it was not asked to"
+    pool.retired("app-0")
+    assert pool.take() == [End("app-0", urgent=False)]
+    pool.ended("app-0", "exit status 0", (), 2.0)
+    assert pool.take() == [Gone("app-0", "exit status 0", ())]
+
+
+def test_a_dead_process_is_replaced_at_once_under_a_new_name() -> None:
+    pool = running(1, 1)
+    pool.ended("app-0", "ended by SIGKILL", ("last",), 100.0)
+    assert pool.take() == [Gone("app-0", "ended by SIGKILL", ("last",)), Start("app-1")]
+
+
+def test_young_deaths_make_pauses_that_grow_and_a_failing_pool() -> None:
+    pool = Pool("app", 1, 1)
+    pool.start(0.0)
+    now, pauses = 0.0, []
+    for number in range(8):
+        name = f"app-{number}"
+        assert starts(pool) == [name]
+        pool.up(name, now)
+        pool.ended(name, "exit status 3", ("no database",), now + 0.1)
+        now += 0.1
+        if pool.states():
+            pauses.append(0.0)
+            continue
+        due = pool.deadline()
+        assert due is not None
+        pauses.append(round(due - now, 3))
+        pool.tick(due - 0.01)
+        assert not pool.states(), "too early"
+        now = due
+        pool.tick(now)
+    assert pauses == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
+    assert pool.state == "failing"
+    assert "exit status 3" in pool.reason and "no database" in pool.reason
+
+
+def failing() -> tuple[Pool, float]:
+    pool = Pool("app", 2, 2)
+    pool.start(0.0)
+    now = 0.0
+    for _ in range(LOOP):
+        for name in list(pool.states()):
+            pool.up(name, now)
+            pool.ended(name, "exit status 1", (), now)
+        now = max(now, pool.deadline() or now)
+        pool.tick(now)
+    return pool, now
+
+
+def test_a_failing_pool_tries_with_one_and_announces_it_when_it_has_settled() -> None:
+    pool, now = failing()
+    pool.take()
+    (name,) = pool.states()
+    pool.up(name, now)
+    assert pool.take() == []
+    assert pool.deadline() == now + SETTLE
+    pool.tick(now + SETTLE)
+    assert pool.take()[:2] == [Announce(name), Tell("running", "")]
+
+
+def test_a_pool_recovers_fully() -> None:
+    pool, now = failing()
+    for _ in range(20):
+        now += YOUNG
+        for name in pool.states():
+            pool.up(name, now)
+        pool.tick(now)
+    assert list(pool.states().values()) == [State.RUNNING, State.RUNNING]
+    pool.take()
+    pool.ended(next(iter(pool.states())), "ended by SIGKILL", (), now)
+    assert any(isinstance(action, Start) for action in pool.take()), "at once again"
+
+
+def test_processes_killed_together_count_once() -> None:
+    pool = running(4, 4)
+    for number in range(4):
+        pool.ended(f"app-{number}", "ended by SIGKILL", (), 1.0)
+    assert len([action for action in pool.take() if isinstance(action, Start)]) == 4
+    assert pool.state == "running"
+
+
+def test_a_stuck_process_is_ended_urgently_and_replaced_without_counting() -> None:
+    pool = running(1, 1)
+    for number in range(10):
+        pool.stuck(f"app-{number}", 1.0)
+        assert pool.take() == [End(f"app-{number}", urgent=True), Start(f"app-{number + 1}")]
+        pool.ended(f"app-{number}", "ended by SIGKILL", (), 1.0)
+        pool.up(f"app-{number + 1}", 1.0)
+        pool.take()
+    assert pool.state == "running"
+
+
+def test_stop_ends_everything_and_starts_nothing() -> None:
+    pool = running(2, 4)
+    pool.stop(urgent=False)
+    assert pool.take() == [End("app-0", urgent=False), End("app-1", urgent=False), Tell("stopped", "")]
+    pool.want(3, 2.0)
+    pool.ended("app-0", "exit status 0", (), 2.0)
+    pool.stop(urgent=True)
+    pool.ended("app-1", "ended by SIGKILL", (), 2.0)
+    assert starts(pool) == []
+    assert pool.over and pool.deadline() is None
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["want", "up", "ended", "idle", "retired", "stuck", "tick"]),
+        st.integers(0, 6),
+        st.floats(0, 20),
+    ),
+    max_size=80,
+)
+
+
+@given(EVENTS, st.integers(0, 3), st.integers(0, 3))
+def test_whatever_happens_the_bounds_hold_and_the_minimum_comes_back(
+    events: list[tuple[str, int, float]], minimum: int, more: int
+) -> None:
+    pool = Pool("app", minimum, minimum + more, itertools.count())
+    now = 0.0
+    pool.start(now)
+    for event, number, seconds in events:
+        now += seconds
+        names = list(pool.states()) or ["app-none"]
+        name = names[number % len(names)]
+        match event:
+            case "want":
+                pool.want(number, now)
+            case "up":
+                pool.up(name, now)
+            case "ended":
+                pool.ended(name, "exit status 1", (), now)
+            case "idle":
+                pool.idle(name)
+            case "retired":
+                pool.retired(name)
+            case "stuck":
+                pool.stuck(name, now)
+            case "tick":
+                pool.tick(now)
+        live = [state for state in pool.states().values() if state in (State.STARTING, State.RUNNING)]
+        assert len(live) <= minimum + more
+    for _ in range(40):
+        for name in pool.states():
+            pool.up(name, now)
+        now = max(now + YOUNG, pool.deadline() or 0)
+        pool.tick(now)
+    assert list(pool.states().values()).count(State.RUNNING) >= minimum
