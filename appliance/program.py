@@ -1,0 +1,25 @@
+"""How this very program is started again: for `bin-path` in a configuration, scripts we write, and child
+processes.
+
+It is one executable file when frozen, the `fcgibox` script of an installation, or the package run from its
+source.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+NAME = "fcgibox"
+
+# Taken at import: a relative argv[0] means nothing once somebody has changed the working directory.
+_INVOKED = os.path.abspath(sys.argv[0]) if sys.argv and os.sep in sys.argv[0] else ""
+
+
+def command() -> list[str]:
+    """The words that start this program, to be followed by its arguments; the first is an absolute path."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable]
+    if os.path.basename(_INVOKED) == NAME and os.access(_INVOKED, os.X_OK) and os.path.isfile(_INVOKED):
+        return [_INVOKED]
+    return [sys.executable, "-m", "appliance"]
