@@ -1,0 +1,1 @@
+"""Recipes: functions from options to configuration text, one package per application."""
