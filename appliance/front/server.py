@@ -7,6 +7,7 @@ When the supervisor is gone it ends: nothing may serve that nobody looks after.
 from __future__ import annotations
 
 import _socket
+import gc
 import os
 import resource
 import signal
@@ -105,6 +106,9 @@ class Front:
         # A terminal's Ctrl-C reaches the supervisor, which says what is to be done.
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)
+        # What was imported and compiled stays: collections need not look at it again and again.
+        gc.collect()
+        gc.freeze()
         self._channel_watcher.watch(READ)
         for listener in self._listeners:
             listener.start()

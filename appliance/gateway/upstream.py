@@ -207,7 +207,8 @@ class Upstream:
             while True:
                 out = self._out
                 if not out:
-                    out = self._next_piece()
+                    # Kept before it is sent: what the application does not take now goes out later.
+                    out = self._out = self._next_piece()
                     if not out:
                         break
                 sent = sock.send(out)

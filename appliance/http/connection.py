@@ -26,7 +26,7 @@ from appliance.http.loop import READ, WRITE, guarded
 from appliance.http.output import Output, Progress, Truncated
 from appliance.http.request import Request
 from appliance.http.response import FileBody, Header, Response, StreamBody, error_response
-from appliance.http.serialize import field_lines, frame, status_line
+from appliance.http.serialize import BODYLESS, field_lines, frame, status_line
 from appliance.http.service import Service, Transaction
 from appliance.http.sink import LOW_WATER, Sink
 from appliance.http.spool import Spool
@@ -271,15 +271,10 @@ class Connection:
         service = self._service
         if self._incoming is not None:
             self._drop_body()
-        framing = frame(request, response)
-        keep = self._keep = (
-            framing.persistent
-            and not self.leaving
-            and self._served < service.limits.requests
-            and self._incoming is None
-        )
-        head = framing.head(keep, service.tail.octets())
-        body, bodyless = response.body, framing.bodyless
+        may_keep = not self.leaving and self._incoming is None and self._served < service.limits.requests
+        head, length, chunked, self._keep = frame(request, response, may_keep, service.tail.octets())
+        body = response.body
+        bodyless = request.method == "HEAD" or response.status in BODYLESS
         self.state = _SENDING
         self._status = response.status
         self._sent -= len(head)  # what is counted is the body
@@ -295,7 +290,7 @@ class Connection:
             self._flush()
         else:
             self._stream = body
-            sink = self._sink = Sink(self, framing.length, framing.chunked)
+            sink = self._sink = Sink(self, length, chunked)
             self._send(head)
             if self.state is State.SENDING:
                 body.start(sink)

@@ -20,7 +20,7 @@ FIELD_SIZE = "(server.max-request-field-size)"
 MAX_LEADING_BLANK = 4  # octets of CRLF before a request line (RFC 9112 section 2.2)
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::([0-9]{0,5}))?")
-_REQUEST_LINE = re.compile(rb"[!-~]+ [!-\xff]+ HTTP/(?:(1\.[01])|[0-9]\.[0-9])\r\n")
+_REQUEST_LINE = re.compile(rb"([!-~]+) ([!-\xff]+) HTTP/(?:1\.([01])|[0-9]\.[0-9])\r\n")
 
 
 class BadRequest(Exception):
@@ -76,24 +76,16 @@ def _head_to_come(buffer: bytes, limit: int) -> int:
 
 
 class _Fields:
-    """Receives what httptools finds."""
+    """Receives the header fields that httptools finds."""
 
-    __slots__ = ("complete", "pairs", "target")
+    __slots__ = ("pairs",)
 
     def __init__(self) -> None:
-        self.target = b""
         self.pairs: list[tuple[bytes, bytes]] = []
-        self.complete = False
-
-    def on_url(self, target: bytes) -> None:
-        self.target += target
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # llhttp leaves blanks at the end, which do not belong to the value (RFC 9112 section 5.1).
         self.pairs.append((name, value.rstrip(b" \t")))
-
-    def on_headers_complete(self) -> None:
-        self.complete = True
 
 
 def parse_head(head: bytes, endpoint: Endpoint) -> tuple[Request, bool]:
@@ -103,7 +95,8 @@ def parse_head(head: bytes, endpoint: Endpoint) -> tuple[Request, bool]:
         return parse_head(head.lstrip(b"\r\n"), endpoint)
     if line is None:
         raise BadRequest(400, "the request line is not METHOD TARGET HTTP/1.1")
-    if not line[1]:
+    method, target_octets, minor = line.groups()
+    if not minor:
         raise BadRequest(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
     fields = _Fields()
     parser = httptools.HttpRequestParser(fields)
@@ -115,9 +108,7 @@ def parse_head(head: bytes, endpoint: Endpoint) -> tuple[Request, bool]:
         raise BadRequest(501, "the method is not known") from None
     except (httptools.HttpParserError, httptools.HttpParserCallbackError) as error:
         raise BadRequest(400, f"the head is malformed: {error}") from None
-    if not fields.complete:
-        raise BadRequest(400, "the head is malformed")
-    modern = line[1] == b"1.1"
+    modern = minor == b"1"
     pairs = fields.pairs
     if len(pairs) > MAX_FIELDS:
         raise BadRequest(431, f"more than {MAX_FIELDS} header fields")
@@ -162,11 +153,10 @@ def parse_head(head: bytes, endpoint: Endpoint) -> tuple[Request, bool]:
         if length_seen:
             raise BadRequest(400, "both Content-Length and Transfer-Encoding")
         length = None
-    method = parser.get_method().decode("ascii")
-    if method == "CONNECT":
+    if method == b"CONNECT":
         raise BadRequest(405, "CONNECT is for proxies")
     try:
-        target = parse_target(fields.target)
+        target = parse_target(target_octets)
     except BadTarget as error:
         raise BadRequest(error.status, error.reason) from None
     if host is None:
@@ -177,8 +167,8 @@ def parse_head(head: bytes, endpoint: Endpoint) -> tuple[Request, bool]:
         host = target.authority  # an absolute-form target overrides Host (RFC 9112 section 3.2.2)
     authority, name_only = _host(host)
     request = Request(
-        method,
-        fields.target,
+        method.decode("ascii"),
+        target_octets,
         "HTTP/1.1" if modern else "HTTP/1.0",
         pairs,
         target.path,

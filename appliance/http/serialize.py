@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 
 from appliance.http.request import Request
-from appliance.http.response import Header, Response, reason_phrase
+from appliance.http.response import FileBody, Header, Response, StreamBody, reason_phrase
 
 BODYLESS = frozenset((204, 304))  # answers that never have a body (RFC 9110 sections 15.3.5 and 15.4.5)
 
@@ -61,51 +61,38 @@ def field_lines(headers: list[Header]) -> bytes:
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
-class Framing:
-    """How one response is delimited (RFC 9112 section 6.3), and its head."""
+def frame(
+    request: Request, response: Response, may_keep: bool, tail: bytes
+) -> tuple[bytes, int | None, bool, bool]:
+    """Decide how the body of a response ends (RFC 9112 section 6.3).
 
-    __slots__ = ("_lines", "_modern", "bodyless", "chunked", "length", "persistent")
-
-    def __init__(self, lines: list[bytes], modern: bool, bodyless: bool, length: int | None) -> None:
-        self._lines = lines
-        self._modern = modern
-        self.bodyless = bodyless  # no octets of a body follow
-        self.length = length  # octets of the body; None: not known before its end
-        self.chunked = False
-        self.persistent = True  # the end of the body can be told without closing the connection
-
-    def head(self, keep: bool, tail: bytes) -> bytes:
-        """The octets of the head, with what it says about the connection."""
-        lines = self._lines
-        if not keep:
-            lines.append(b"Connection: close\r\n")
-        elif not self._modern:
-            lines.append(b"Connection: keep-alive\r\n")
-        lines.append(tail)
-        return b"".join(lines)
-
-
-def frame(request: Request, response: Response) -> Framing:
-    """Decide how the body of a response ends."""
-    status, body = response.status, response.body
-    lines = [status_line(status)]
-    if response.headers:
-        lines.append(field_lines(response.headers))
-    modern = request.version == "HTTP/1.1"
-    length = response.length
+    Returns the head, the length of the body in octets (None: not known before its end), whether it is chunked, and
+    whether the connection stays open.
+    """
+    status, body, headers, length = response.status, response.body, response.headers, response.length
+    keep = may_keep and request.keep_alive and not response.close
+    chunked = False
     if length is None:
-        length = len(body) if isinstance(body, bytes) else body.length
-    without = status in BODYLESS
-    framing = Framing(lines, modern, without or request.method == "HEAD", length)
-    framing.persistent = request.keep_alive and not response.close
-    if without:
-        return framing
-    if length is not None:
-        lines.append(b"Content-Length: %d\r\n" % length)
-    elif not framing.bodyless:
-        if modern:
-            framing.chunked = True
-            lines.append(b"Transfer-Encoding: chunked\r\n")
-        else:
-            framing.persistent = False
-    return framing
+        length = len(body) if type(body) is bytes else _length(body)
+    if status in BODYLESS:
+        framing = b""
+    elif length is not None:
+        framing = b"Content-Length: %d\r\n" % length
+    elif request.method == "HEAD":
+        framing = b""
+    elif request.version == "HTTP/1.1":
+        chunked = True
+        framing = b"Transfer-Encoding: chunked\r\n"
+    else:
+        keep = False  # only its end can tell an HTTP/1.0 client that the body is over
+        framing = b""
+    if not keep:
+        framing += b"Connection: close\r\n"
+    elif request.version != "HTTP/1.1":
+        framing += b"Connection: keep-alive\r\n"
+    head = b"".join((status_line(status), field_lines(headers), framing, tail))
+    return head, length, chunked, keep
+
+
+def _length(body: bytes | FileBody | StreamBody) -> int | None:
+    return len(body) if isinstance(body, bytes) else body.length
