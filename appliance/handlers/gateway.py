@@ -159,9 +159,18 @@ def _by_url(rules: Sequence[Rule], scope: Scope) -> Handler | None:
 def _by_file(rules: Sequence[Rule], scope: Scope) -> Handler | None:
     if not rules:
         return None
+    keys = tuple(rule.key for rule in rules)
 
     def handle(exchange: Exchange) -> Outcome:
-        found = scope.resolver.find(exchange.request.path)
+        path = exchange.request.path
+        # A cheap no for most files: only a directory's index file can bring in a key that the URL does not have.
+        if not path.endswith("/"):
+            for key in keys:
+                if key in path:
+                    break
+            else:
+                return None
+        found = scope.resolver.find(path)
         if found.kind is not Kind.FILE:
             return None
         for rule in rules:

@@ -49,7 +49,7 @@ class Static:
         self._tags = EntityTags(settings)
         self._headers: dict[str, tuple[File, list[Header]]] = {}
 
-    def __call__(self, exchange: Exchange) -> Response:
+    def answer(self, exchange: Exchange) -> Outcome:
         """Answer."""
         request = exchange.request
         found = self._resolver.find(request.path)
@@ -80,7 +80,7 @@ class Static:
             headers = [header for header in headers if header[0] != b"Accept-Ranges"]
         if len(self._headers) >= _REMEMBERED:
             self._headers.clear()
-        ready = self._headers[file.path] = (file, Fields(headers))
+        ready = self._headers[file.path] = (file, Fields(headers, file.size))
         return ready
 
     def _changed(self, request: Request, file: File) -> Response:
@@ -150,4 +150,4 @@ def _add_slash(request: Request) -> Response:
 
 def build(settings: Settings, services: Services) -> Handler | None:
     """The handler of one scope."""
-    return Static(settings, services)
+    return Static(settings, services).answer

@@ -52,7 +52,8 @@ class State(enum.Enum):
 
 
 # The states of every request, without the enum's descriptors in between.
-_IDLE, _HEAD, _SERVING, _BODY, _SENDING = State.IDLE, State.HEAD, State.SERVING, State.BODY, State.SENDING
+_IDLE, _HEAD, _SERVING, _BODY = State.IDLE, State.HEAD, State.SERVING, State.BODY
+_SENDING, _LINGERING, _CLOSED = State.SENDING, State.LINGERING, State.CLOSED
 
 
 class Connection:
@@ -130,7 +131,7 @@ class Connection:
             data = b""
         if not data:
             self._client_gone()
-        elif self.state is State.LINGERING:
+        elif self.state is _LINGERING:
             self._lingered += len(data)
             if self._lingered > LINGER_OCTETS:
                 self.close()
@@ -265,7 +266,7 @@ class Connection:
     def answer(self, response: Response) -> None:
         """Send the one response to the request at hand."""
         request = self.request
-        if request is None or self.state not in (State.SERVING, State.BODY):
+        if request is None or (self.state is not _SERVING and self.state is not _BODY):
             response.discard()
             return
         service = self._service
@@ -355,7 +356,7 @@ class Connection:
         """Write now what the client takes now; queue the rest."""
         output = self._output
         if output is None:
-            if self.state is State.CLOSED:
+            if self.state is _CLOSED:
                 return
             try:
                 sent = self._socket.send(data)
@@ -441,7 +442,7 @@ class Connection:
     # Waiting and ending
 
     def _watch(self) -> None:
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             return
         events = READ  # also while an answer is worked out: that is how a client that leaves is noticed
         if self._output is not None:

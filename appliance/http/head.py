@@ -3,6 +3,9 @@
 httptools (llhttp) does not pause: one read could yield thousands of requests, and it accepts a missing Host
 and a Transfer-Encoding on HTTP/1.0. So it is fed exactly one complete head at a time, and whatever two
 readers could understand in two ways is refused here, with the status that says why.
+
+What follows the request line is the same octets again and again (a browser's style sheets and images, a
+feed reader, a monitor): blocks of fields that were read once are remembered, keyed by those octets.
 """
 
 from __future__ import annotations
@@ -12,15 +15,26 @@ from dataclasses import dataclass
 
 import httptools
 
-from appliance.http.request import Request
+from appliance.http.request import Request, by_name
 from appliance.http.target import BadTarget, parse_target
 
 MAX_FIELDS = 100
+REMEMBERED = 512  # blocks of field lines
+LONGEST_REMEMBERED = 2048  # octets of one
+# RFC 9110 section 9.3 and what WebDAV, CalDAV and their kin register; CONNECT is for proxies.
+METHODS = {
+    name.encode(): name
+    for name in (
+        *("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "QUERY"),
+        *("PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "REPORT", "ACL"),
+        *("BIND", "UNBIND", "REBIND", "MKACTIVITY", "CHECKOUT", "MERGE", "MKCALENDAR", "LINK", "UNLINK"),
+    )
+}
 FIELD_SIZE = "(server.max-request-field-size)"
 MAX_LEADING_BLANK = 4  # octets of CRLF before a request line (RFC 9112 section 2.2)
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::([0-9]{0,5}))?")
-_REQUEST_LINE = re.compile(rb"([!-~]+) ([!-\xff]+) HTTP/(?:1\.([01])|[0-9]\.[0-9])\r\n")
+_REQUEST_LINE = re.compile(rb"([!-~]+) ([!-~]+) HTTP/(?:1\.([01])|[0-9]\.[0-9])\r\n")
 
 
 class BadRequest(Exception):
@@ -75,86 +89,55 @@ def _head_to_come(buffer: bytes, limit: int) -> int:
     return 0
 
 
-class _Fields:
-    """Receives the header fields that httptools finds."""
+class _Block:
+    """The field lines of a head, read."""
 
-    __slots__ = ("pairs",)
+    __slots__ = ("by_name", "chunked", "close", "expects", "host", "length", "pairs", "persist")
 
     def __init__(self) -> None:
         self.pairs: list[tuple[bytes, bytes]] = []
+        self.by_name: dict[str, str] | None = None
+        self.host: bytes | None = None
+        self.close = False  # Connection: close
+        self.persist = False  # Connection: keep-alive
+        self.length: int | None = None  # Content-Length
+        self.chunked = False
+        self.expects = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by httptools."""
         # llhttp leaves blanks at the end, which do not belong to the value (RFC 9112 section 5.1).
         self.pairs.append((name, value.rstrip(b" \t")))
+
+
+_blocks: dict[bytes, _Block] = {}
 
 
 def parse_head(head: bytes, endpoint: Endpoint) -> tuple[Request, bool]:
     """The request, and whether its body is chunked. Raises BadRequest."""
     line = _REQUEST_LINE.match(head)
-    if line is None and head[:1] in b"\r\n":
-        return parse_head(head.lstrip(b"\r\n"), endpoint)
     if line is None:
+        if head[:1] in b"\r\n":
+            return parse_head(head.lstrip(b"\r\n"), endpoint)
         raise BadRequest(400, "the request line is not METHOD TARGET HTTP/1.1")
     method, target_octets, minor = line.groups()
     if not minor:
         raise BadRequest(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
-    fields = _Fields()
-    parser = httptools.HttpRequestParser(fields)
-    try:
-        parser.feed_data(head)
-    except httptools.HttpParserUpgrade:
-        pass  # an Upgrade that nobody takes up is no error: the request is answered without it
-    except httptools.HttpParserInvalidMethodError:
-        raise BadRequest(501, "the method is not known") from None
-    except (httptools.HttpParserError, httptools.HttpParserCallbackError) as error:
-        raise BadRequest(400, f"the head is malformed: {error}") from None
+    if method not in METHODS:
+        raise BadRequest(405 if method == b"CONNECT" else 501, "the method is not known here")
+    octets = head[line.end() :]
+    block = _blocks.get(octets)
+    if block is None:
+        block = _read(octets)
+    elif block.by_name is None:
+        block.by_name = by_name(block.pairs)
     modern = minor == b"1"
-    pairs = fields.pairs
-    if len(pairs) > MAX_FIELDS:
-        raise BadRequest(431, f"more than {MAX_FIELDS} header fields")
-
-    length: int | None = 0
-    chunked = False
-    host: bytes | None = None
-    keep_alive = modern
-    expects = False
-    length_seen = False
-    for name, value in pairs:
-        # Only names of these lengths matter here; most fields are passed over by one comparison.
-        if len(name) not in _LENGTHS:
-            continue
-        key = name.lower()
-        if key == b"host":
-            if host is not None:
-                raise BadRequest(400, "two Host fields")
-            host = value
-        elif key == b"connection":
-            tokens = [token.strip() for token in value.lower().split(b",")]
-            if b"close" in tokens:
-                keep_alive = False
-            elif not modern and b"keep-alive" in tokens:
-                keep_alive = True
-        elif key == b"content-length":
-            if length_seen or not value.isdigit() or len(value) > 18:
-                raise BadRequest(400, "Content-Length is not one number")
-            length_seen = True
-            length = int(value)
-        elif key == b"transfer-encoding":
-            if not modern:
-                raise BadRequest(400, "Transfer-Encoding in an HTTP/1.0 request")
-            if chunked or value.strip().lower() != b"chunked":
-                raise BadRequest(501, "a transfer coding other than chunked")
-            chunked = True
-        elif key == b"expect":
-            if value.lower() != b"100-continue":
-                raise BadRequest(417, "an expectation other than 100-continue")
-            expects = modern
-    if chunked:
-        if length_seen:
-            raise BadRequest(400, "both Content-Length and Transfer-Encoding")
+    host = block.host
+    length: int | None = block.length or 0
+    if block.chunked:
+        if not modern:
+            raise BadRequest(400, "Transfer-Encoding in an HTTP/1.0 request")
         length = None
-    if method == b"CONNECT":
-        raise BadRequest(405, "CONNECT is for proxies")
     try:
         target = parse_target(target_octets)
     except BadTarget as error:
@@ -165,12 +148,12 @@ def parse_head(head: bytes, endpoint: Endpoint) -> tuple[Request, bool]:
         host = b""
     if target.authority is not None:
         host = target.authority  # an absolute-form target overrides Host (RFC 9112 section 3.2.2)
-    authority, name_only = _host(host)
+    authority, name_only = _hosts.get(host) or _host(host)
     request = Request(
-        method.decode("ascii"),
+        METHODS[method],
         target_octets,
         "HTTP/1.1" if modern else "HTTP/1.0",
-        pairs,
+        block.pairs,
         target.path,
         target.query,
         authority,
@@ -182,10 +165,61 @@ def parse_head(head: bytes, endpoint: Endpoint) -> tuple[Request, bool]:
         endpoint.local_address,
         endpoint.local_port,
         length,
-        keep_alive,
-        expects,
+        not block.close if modern else block.persist and not block.close,
+        block.expects and modern,
+        "",
+        block.by_name,
     )
-    return request, chunked
+    return request, block.chunked
+
+
+def _read(octets: bytes) -> _Block:
+    """Read a block of field lines, its empty line included. Raises BadRequest."""
+    block = _Block()
+    try:
+        # Every request line is the same to the reader: what it makes of the fields depends on them alone.
+        httptools.HttpRequestParser(block).feed_data(b"POST / HTTP/1.1\r\n" + octets)
+    except httptools.HttpParserUpgrade:
+        pass  # an Upgrade that nobody takes up is no error: the request is answered without it
+    except (httptools.HttpParserError, httptools.HttpParserCallbackError) as error:
+        raise BadRequest(400, f"the head is malformed: {error}") from None
+    if len(block.pairs) > MAX_FIELDS:
+        raise BadRequest(431, f"more than {MAX_FIELDS} header fields")
+    for name, value in block.pairs:
+        # Only names of these lengths matter here; most fields are passed over by one comparison.
+        if len(name) in _LENGTHS:
+            _note(block, name.lower(), value)
+    if block.chunked and block.length is not None:
+        raise BadRequest(400, "both Content-Length and Transfer-Encoding")
+    if len(octets) <= LONGEST_REMEMBERED and not block.length:
+        if len(_blocks) >= REMEMBERED:
+            _blocks.clear()
+        _blocks[octets] = block
+    return block
+
+
+def _note(block: _Block, name: bytes, value: bytes) -> None:
+    """What one field means for the message itself."""
+    if name == b"host":
+        if block.host is not None:
+            raise BadRequest(400, "two Host fields")
+        block.host = value
+    elif name == b"connection":
+        tokens = [token.strip() for token in value.lower().split(b",")]
+        block.close = block.close or b"close" in tokens
+        block.persist = block.persist or b"keep-alive" in tokens
+    elif name == b"content-length":
+        if block.length is not None or not value.isdigit() or len(value) > 18:
+            raise BadRequest(400, "Content-Length is not one number")
+        block.length = int(value)
+    elif name == b"transfer-encoding":
+        if block.chunked or value.lower() != b"chunked":
+            raise BadRequest(501, "a transfer coding other than chunked")
+        block.chunked = True
+    elif name == b"expect":
+        if value.lower() != b"100-continue":
+            raise BadRequest(417, "an expectation other than 100-continue")
+        block.expects = True
 
 
 _LENGTHS = frozenset(
@@ -197,9 +231,6 @@ _hosts: dict[bytes, tuple[str, str]] = {}
 
 def _host(value: bytes) -> tuple[str, str]:
     """Authority as sent and lower-case host of a Host field; the few names of a server are remembered."""
-    known = _hosts.get(value)
-    if known is not None:
-        return known
     match = _HOST.fullmatch(value)
     if match is None or (match[2] and int(match[2]) > 65535):
         raise BadRequest(400, "Host is not a host name with an optional port")

@@ -47,9 +47,9 @@ def guarded(method: Method) -> Method:
     """Make a method fit to be a callback of the loop: what it raises goes to `self.failed`."""
 
     @functools.wraps(method)
-    def enter(self: Guarded, *arguments: Any) -> None:
+    def enter(self: Guarded) -> None:
         try:
-            method(self, *arguments)
+            method(self)
         except Exception:
             self.failed(traceback.format_exc())
 

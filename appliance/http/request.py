@@ -16,7 +16,7 @@ class Request:
     method: str
     target: bytes  # as sent: REQUEST_URI
     version: str  # "HTTP/1.1" or "HTTP/1.0"
-    headers: list[tuple[bytes, bytes]]  # in order of arrival, names as sent
+    headers: list[tuple[bytes, bytes]]  # in order of arrival, names as sent; never changed
     path: str  # decoded, dot segments and empty segments removed; begins with "/"
     query: str  # as sent, without "?"
     authority: str  # Host (or the authority of an absolute target), with port, as sent; "" if none
@@ -35,23 +35,26 @@ class Request:
 
     @property
     def fields(self) -> dict[str, str]:
-        """Header values by lower-case name; repeated fields joined by ", " (RFC 9110 section 5.3), cookies by
-        "; ".
-        """
+        """Header values by lower-case name; see `by_name`."""
         found = self._fields
         if found is None:
-            found = {}
-            for name, value in self.headers:
-                key = name.decode("latin-1").lower()
-                text = value.decode("latin-1")
-                if key in found:
-                    separator = "; " if key == "cookie" else ", "
-                    found[key] = f"{found[key]}{separator}{text}"
-                else:
-                    found[key] = text
-            self._fields = found
+            found = self._fields = by_name(self.headers)
         return found
 
     def header(self, name: str) -> str:
         """The value of one field by its lower-case name, "" if the client did not send it."""
         return self.fields.get(name, "")
+
+
+def by_name(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Values by lower-case name; repeated fields joined by ", " (RFC 9110 section 5.3), cookies by "; "."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        if key in found:
+            separator = "; " if key == "cookie" else ", "
+            found[key] = f"{found[key]}{separator}{text}"
+        else:
+            found[key] = text
+    return found

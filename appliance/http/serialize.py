@@ -45,13 +45,16 @@ class Tail:
 
 
 class Fields(list[Header]):
-    """Header fields that are sent again and again: their lines are made once. Never changed after that."""
+    """The header fields of a 200 answer that is given again and again: written once. Never changed after that."""
 
-    __slots__ = ("lines",)
+    __slots__ = ("length", "lines", "start")
 
-    def __init__(self, headers: Iterable[Header]) -> None:
+    def __init__(self, headers: Iterable[Header], length: int) -> None:
+        """`length`: octets of the body."""
         super().__init__(headers)
+        self.length = length
         self.lines = b"".join([b"%b: %b\r\n" % header for header in self])
+        self.start = b"%b%bContent-Length: %d\r\n" % (status_line(200), self.lines, length)
 
 
 def field_lines(headers: list[Header]) -> bytes:
@@ -71,27 +74,29 @@ def frame(
     """
     status, body, headers, length = response.status, response.body, response.headers, response.length
     keep = may_keep and request.keep_alive and not response.close
+    modern = request.version == "HTTP/1.1"
     chunked = False
     if length is None:
         length = len(body) if type(body) is bytes else _length(body)
-    if status in BODYLESS:
-        framing = b""
-    elif length is not None:
-        framing = b"Content-Length: %d\r\n" % length
-    elif request.method == "HEAD":
-        framing = b""
-    elif request.version == "HTTP/1.1":
-        chunked = True
-        framing = b"Transfer-Encoding: chunked\r\n"
+    if type(headers) is Fields and status == 200 and length == headers.length:
+        start = headers.start
     else:
-        keep = False  # only its end can tell an HTTP/1.0 client that the body is over
-        framing = b""
+        start = status_line(status) + field_lines(headers)
+        if status in BODYLESS:
+            pass
+        elif length is not None:
+            start += b"Content-Length: %d\r\n" % length
+        elif request.method != "HEAD":
+            if modern:
+                chunked = True
+                start += b"Transfer-Encoding: chunked\r\n"
+            else:
+                keep = False  # only its end can tell an HTTP/1.0 client that the body is over
     if not keep:
-        framing += b"Connection: close\r\n"
-    elif request.version != "HTTP/1.1":
-        framing += b"Connection: keep-alive\r\n"
-    head = b"".join((status_line(status), field_lines(headers), framing, tail))
-    return head, length, chunked, keep
+        start += b"Connection: close\r\n"
+    elif not modern:
+        start += b"Connection: keep-alive\r\n"
+    return start + tail, length, chunked, keep
 
 
 def _length(body: bytes | FileBody | StreamBody) -> int | None:
