@@ -163,7 +163,7 @@ def _by_file(rules: Sequence[Rule], scope: Scope) -> Handler | None:
 
     def handle(exchange: Exchange) -> Outcome:
         path = exchange.request.path
-        # A cheap no for most files: only a directory's index file can bring in a key that the URL does not have.
+        # A cheap no for most files: only an index file can bring in a key that the URL does not have.
         if not path.endswith("/"):
             for key in keys:
                 if key in path:

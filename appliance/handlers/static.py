@@ -11,7 +11,7 @@ from typing import Protocol
 from appliance.config import Settings
 from appliance.handlers import physical
 from appliance.handlers.access import denied
-from appliance.handlers.exchange import Exchange, Handler, Log
+from appliance.handlers.exchange import Exchange, Handler, Log, Outcome
 from appliance.handlers.physical import Kind, Physical
 from appliance.http.files import Changed, File, FileCache, refusal, with_validators
 from appliance.http.mime import MediaTypes

@@ -126,7 +126,7 @@ class Loop:
         watcher = self._loop.async_()
         watcher.start(self._enter, callback)
         self._asyncs.append(watcher)
-        return cast(Callable[[], None], watcher.send)
+        return watcher.send
 
     def _on_tick(self) -> None:
         for callback in self._wheel.advance(time.monotonic()):

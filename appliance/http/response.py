@@ -120,7 +120,8 @@ def reason_phrase(status: int) -> str:
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{status} {phrase}</title>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{status} {phrase}</title>
 <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:36em;margin:12vh auto;padding:0 1em;color:#222}}
 h1{{font-size:1.4em}}p{{color:#555}}
 @media(prefers-color-scheme:dark){{body{{background:#181818;color:#eee}}p{{color:#aaa}}}}</style></head>

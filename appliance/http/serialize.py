@@ -45,7 +45,7 @@ class Tail:
 
 
 class Fields(list[Header]):
-    """The header fields of a 200 answer that is given again and again: written once. Never changed after that."""
+    """The header fields of a 200 answer that is given again and again: written once, never changed."""
 
     __slots__ = ("length", "lines", "start")
 
@@ -69,8 +69,8 @@ def frame(
 ) -> tuple[bytes, int | None, bool, bool]:
     """Decide how the body of a response ends (RFC 9112 section 6.3).
 
-    Returns the head, the length of the body in octets (None: not known before its end), whether it is chunked, and
-    whether the connection stays open.
+    Returns the head, the length of the body in octets (None: not known before its end), whether it is
+    chunked, and whether the connection stays open.
     """
     status, body, headers, length = response.status, response.body, response.headers, response.length
     keep = may_keep and request.keep_alive and not response.close

@@ -36,7 +36,7 @@ class Transaction(Protocol):
         """The client vanished before the answer was complete."""
 
     def finished(self, status: int, octets: int) -> None:
-        """The answer is out (or cut): its status and the octets of its body that were sent, framing included."""
+        """The answer is out (or cut): its status and the octets of its body that were sent."""
 
 
 class Service(Protocol):

@@ -14,7 +14,7 @@ MEMORY = 65536  # octets kept in memory, lighttpd's own limit
 
 
 class Spool:
-    """Octets in order of arrival, readable at any offset (`server.upload-dirs` says where the file is made)."""
+    """Octets in order of arrival, readable at any offset; `server.upload-dirs` says where the file is."""
 
     __slots__ = ("_directory", "_fd", "_memory", "memory_limit", "size")
 

@@ -43,8 +43,7 @@ def test_reload_with_downloads_in_progress(box: Box, place: Path) -> None:
         old = box.front_pid()
         box.signal(signal.SIGHUP)
         box.wait_front(old)
-        count = len(load.outcomes)
-        until(lambda count=count: len(load.outcomes) > count + 20)
+        _wait_for_more(load)
     outcomes = load.stop()
     for thread in downloads:
         thread.join(40)
@@ -53,6 +52,11 @@ def test_reload_with_downloads_in_progress(box: Box, place: Path) -> None:
     assert {o.status for o in outcomes} == {200}
     slowest = sorted(o.seconds for o in outcomes)[-3:]
     print("slowest requests across three reloads:", slowest)
+
+
+def _wait_for_more(load: Load) -> None:
+    count = len(load.outcomes)
+    until(lambda: len(load.outcomes) > count + 20)
 
 
 def test_a_reload_with_an_error_changes_nothing(box: Box, place: Path) -> None:

@@ -43,7 +43,8 @@ def server() -> Iterator[Box]:
             server.max-keep-alive-idle = 2
             server.max-read-idle = 2
             mimetype.assign = ( ".txt" => "text/plain" )
-            fastcgi.server = ( ".php" => (( "socket" => "{directory}/php.sock", "bin-path" => "/usr/bin/php-cgi",
+            fastcgi.server = ( ".php" => ((
+                "socket" => "{directory}/php.sock", "bin-path" => "/usr/bin/php-cgi",
                 "min-procs" => 1, "max-procs" => 1, "bin-environment" => ( "PHP_FCGI_CHILDREN" => "2" ) )) )
             """)
         yield box

@@ -1,5 +1,7 @@
 """The timer wheel: never early, at most one bucket late, and cancelled is cancelled."""
 
+from functools import partial
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +17,7 @@ def test_every_timer_fires_once_and_in_time(timers: list[tuple[float, bool]], st
     wheel = Wheel(start)
     fired: list[int] = []
     for number, (delay, cancelled) in enumerate(timers):
-        timer = wheel.add(start + delay, lambda number=number: fired.append(number))
+        timer = wheel.add(start + delay, partial(fired.append, number))
         if cancelled:
             timer.cancel()
     now = start
