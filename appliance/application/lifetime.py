@@ -10,10 +10,6 @@ import ctypes
 import os
 import signal
 import socket
-from typing import Mapping
-
-SUPERVISED = "FCGIBOX_SUPERVISED"
-"""Set to 1 by a supervisor whose end is to be ours."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -41,11 +37,6 @@ class Stop:
 
     def _request(self, number: int, frame: object) -> None:
         self.requested = True
-
-
-def is_supervised(environment: Mapping[str, str]) -> bool:
-    """Whether a supervisor started this process."""
-    return environment.get(SUPERVISED) == "1"
 
 
 def end_with_parent() -> None:

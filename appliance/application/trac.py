@@ -168,9 +168,8 @@ class TracApplication:
                 self._heap.environment_replaced()
             self._opened[path] = env
             if not env.base_url:
-                env.abs_href = Href(
-                    ""
-                )  # the first request's address takes its place; Trac would warn each time
+                # The first request's address takes its place; without one Trac would warn each time.
+                env.abs_href = Href("")
             self._failures.pop(path, None)
             self._heap.settle()
         return env

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests import processes, trac_projects
-from tests.bench import site
+from tests.bench import others, site
 from tests.bench.load import Burst, burst
 from tests.bench.peer import Peer, recipe, tracs_own, web_servers
 from tests.http_client import Wire
@@ -51,6 +51,7 @@ def main() -> None:
         files_and_php(place, options.rounds, options.seconds)
         trac_pages(place, options.rounds, options.seconds)
         trac_memory(place)
+        what_others_feel(place)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -106,6 +107,18 @@ def trac_memory(place: Path) -> None:
     print("Memory (PSS) of four Trac processes after some hundred pages:\n")
     _header("", ["fcgibox, with its template", "four separate ones", "ratio"])
     _row("PSS", [f"{ours / 1024:.0f} MB", f"{theirs / 1024:.0f} MB", f"{ours / theirs:.2f}"])
+
+
+def what_others_feel(place: Path) -> None:
+    """Our own figures before and during something heavy."""
+    print("\nWhat everybody else feels:\n")
+    _header("", ["in peace", "meanwhile"])
+    for label, measure in (
+        ("p99 of a style sheet while 20 wrong bcrypt passwords are checked", others.login_storm),
+        ("longest answer of a 20 ms page across five reloads", others.reload_wait),
+        ("CPU of a Trac process for a style sheet: one project, 20 projects", others.many_projects),
+    ):
+        _row(label, [f"{figure:.2f} ms" for figure in measure(place)])
 
 
 def in_turn(peers: Sequence[Peer], target: str, connections: int, rounds: int, seconds: int) -> list[Burst]:
