@@ -23,6 +23,7 @@ from appliance.gateway.errors import ProtocolError
 from appliance.gateway.failure import Failure, Stage
 from appliance.gateway.records import REQUEST_COMPLETE
 from appliance.gateway.wire import Wire
+from appliance.http.deadline import Deadline
 from appliance.http.loop import READ, WRITE, Loop, Watcher, guarded
 from appliance.http.spool import Spool
 from appliance.http.wheel import Timer
@@ -96,13 +97,13 @@ class Upstream:
         "_offset",
         "_out",
         "_owner",
+        "_pause",
         "_paused",
         "_phase",
         "_receiver",
         "_served",
         "_socket",
         "_timeouts",
-        "_timer",
         "_watcher",
         "_wire",
         "keep",
@@ -129,8 +130,8 @@ class Upstream:
         self._phase = _Phase.CLOSED
         self._socket: _socket.socket | None = None
         self._watcher: Watcher  # from connect to close
-        self._timer: Timer | None = None
-        self._deadline = 0.0
+        self._deadline = Deadline(loop, self.on_deadline)
+        self._pause: Timer | None = None  # before the next attempt to connect
         self._receiver: Receiver | None = None
         self._out: bytes | memoryview = b""
         self._body: Spool | None = None
@@ -157,8 +158,7 @@ class Upstream:
             self._send()
         else:
             self._phase = _Phase.CONNECTING
-            if self._timeouts.connect:
-                self._deadline = self._loop.now() + self._timeouts.connect
+            self._wait(self._timeouts.connect)
             self._connect()
 
     def _connect(self) -> None:
@@ -180,14 +180,10 @@ class Upstream:
             self._socket.connect(self._address)
         except BlockingIOError as error:
             if error.errno == errno.EINPROGRESS:
-                self._wait(self._timeouts.connect)
                 self._watcher.watch(WRITE)
-            elif self._timeouts.connect and self._loop.now() >= self._deadline:
-                self._fail(Stage.CONNECTING, error, timeout=True)
             else:
-                # A unix socket with a full backlog answers EAGAIN, and there is nothing that one could wait
-                # for.
-                self._timer = self._loop.call_later(BUSY_PAUSE, self.on_timer)
+                # A unix socket with a full backlog answers EAGAIN, and nothing tells when it has room.
+                self._pause = self._loop.call_later(BUSY_PAUSE, self.on_pause_over)
             return
         except OSError as error:
             self._fail(Stage.CONNECTING, error)
@@ -196,7 +192,7 @@ class Upstream:
 
     def _connected(self) -> None:
         self._phase = _Phase.SENDING
-        self._deadline = 0.0
+        self._deadline.clear()
         self._send()
 
     def _send(self) -> None:
@@ -321,7 +317,7 @@ class Upstream:
             )
         elif ended:
             self._complete(receiver, bool(data))
-        elif self._deadline and self._phase is _Phase.RECEIVING:
+        elif self._phase is _Phase.RECEIVING:
             self._wait(self._timeouts.read)
 
     def _complete(self, receiver: Receiver, still_open: bool) -> None:
@@ -333,7 +329,7 @@ class Upstream:
         if reusable:
             self._decoder.reset()
             self._phase = _Phase.KEPT
-            self._deadline = 0.0
+            self._deadline.clear()
             self._paused = False
             self._watcher.watch(READ)
         else:
@@ -344,7 +340,7 @@ class Upstream:
         """Read no more for now: the client is slow and the spool is full."""
         if self._phase is _Phase.RECEIVING and not self._paused:
             self._paused = True
-            self._deadline = 0.0
+            self._deadline.clear()
             self._watcher.watch(0)
 
     def resume(self) -> None:
@@ -371,9 +367,6 @@ class Upstream:
         self._phase = _Phase.DISCARDING
         self._discarded = 0
         self._paused = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         self._wait(DISCARD_SECONDS)
         self._watcher.watch(READ)
 
@@ -413,33 +406,29 @@ class Upstream:
 
     def _wait(self, seconds: float) -> None:
         """What is waited for now may take `seconds`; 0: any time."""
-        if not seconds:
-            self._deadline = 0.0
-            return
-        self._deadline = self._loop.now() + seconds
-        if self._timer is None:
-            self._timer = self._loop.call_later(seconds, self.on_timer)
+        if seconds:
+            self._deadline.after(seconds)
+        else:
+            self._deadline.clear()
 
     @guarded
-    def on_timer(self) -> None:
-        """A pause before the next attempt to connect is over, or a wait may have become too long."""
-        self._timer = None
-        if self._phase is _Phase.CONNECTING and not self._watcher.events:
-            self._connect()
-            return
-        if not self._deadline or self._phase in (_Phase.CLOSED, _Phase.KEPT):
-            return
-        left = self._deadline - self._loop.now()
-        if left > 0:
-            self._timer = self._loop.call_later(left, self.on_timer)
-        elif self._phase is _Phase.DISCARDING:
+    def on_deadline(self) -> None:
+        """A wait has become too long."""
+        if self._phase is _Phase.DISCARDING:
             self.close()
             self._owner.discarded(self, False)
-        else:
-            stage = {_Phase.CONNECTING: Stage.CONNECTING, _Phase.SENDING: Stage.SENDING}.get(
-                self._phase, Stage.ANSWERING if self._answered else Stage.WAITING
-            )
-            self._fail(stage, None, reason=f"no progress while {stage.value}", timeout=True)
+            return
+        stage = {_Phase.CONNECTING: Stage.CONNECTING, _Phase.SENDING: Stage.SENDING}.get(
+            self._phase, Stage.ANSWERING if self._answered else Stage.WAITING
+        )
+        self._fail(stage, None, reason=f"no progress while {stage.value}", timeout=True)
+
+    @guarded
+    def on_pause_over(self) -> None:
+        """Another attempt to connect to a socket whose backlog was full."""
+        self._pause = None
+        if self._phase is _Phase.CONNECTING:
+            self._connect()
 
     def failed(self, trace: str) -> None:
         """A callback raised (the guard tells): this request fails, the slot is not lost."""
@@ -455,9 +444,10 @@ class Upstream:
     def close(self) -> None:
         """Close the socket; a second call does nothing."""
         self._phase = _Phase.CLOSED
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadline.close()
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
         sock, self._socket = self._socket, None
         self._body = None
         self._out = b""

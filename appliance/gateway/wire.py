@@ -22,8 +22,7 @@ class Decoder(Protocol):
         """Take octets. Raises ProtocolError."""
 
     def eof(self) -> None:
-        """The application closed the connection. Raises ProtocolError where that is not how an answer ends.
-        """
+        """The application closed the connection. Raises ProtocolError if that is no end of an answer."""
 
     def reset(self) -> None:
         """Be ready for the next answer on the same connection."""

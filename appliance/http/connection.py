@@ -15,11 +15,11 @@ from __future__ import annotations
 import _socket
 import contextlib
 import enum
-import math
 import socket
 from collections.abc import Callable
 
 from appliance.http.body import BadBody
+from appliance.http.deadline import Deadline
 from appliance.http.head import BadRequest, Endpoint, find_head, parse_head
 from appliance.http.incoming import Incoming, TooLarge
 from appliance.http.loop import READ, WRITE, guarded
@@ -30,7 +30,6 @@ from appliance.http.serialize import BODYLESS, field_lines, frame, status_line
 from appliance.http.service import Service, Transaction
 from appliance.http.sink import LOW_WATER, Sink
 from appliance.http.spool import Spool
-from appliance.http.wheel import Timer
 
 READ_SIZE = 65536
 PIPELINE_LIMIT = 65536  # octets of further requests read while one is answered
@@ -74,8 +73,6 @@ class Connection:
         "_socket",
         "_status",
         "_stream",
-        "_timer",
-        "_timer_at",
         "_transaction",
         "_watcher",
         "endpoint",
@@ -105,12 +102,8 @@ class Connection:
         self._incoming: Incoming | None = None
         self._stream: StreamBody | None = None
         self._sink: Sink | None = None
-        self._timer: Timer | None = None
-        self._timer_at = math.inf
-        now = service.loop.now()
-        self.idle_since = now
-        self._deadline = math.inf
-        self._expire_after(service.limits.head_seconds)
+        self._deadline = Deadline(service.loop, self.on_deadline)
+        self.idle_since = self._deadline.after(service.limits.head_seconds)
         self._watcher = service.loop.watcher(sock.fileno(), self.on_ready)
         self._watcher.watch(READ)
 
@@ -182,7 +175,7 @@ class Connection:
                 self._input = data[-length:]
                 if self.state is _IDLE:
                     self.state = _HEAD
-                    self._expire_after(service.limits.head_seconds)
+                    self._deadline.after(service.limits.head_seconds)
                 return False
             if length == len(data):
                 self._input = b""
@@ -197,7 +190,7 @@ class Connection:
         self._served += 1
         self._status = 499  # unless an answer is given: the client left before
         self._sent = 0
-        self._deadline = math.inf
+        self._deadline.clear()
         self.state = _SERVING
         self._incoming = Incoming(request.content_length) if chunked or request.content_length else None
         self._transaction = service.open(self, request)
@@ -221,7 +214,7 @@ class Connection:
             return
         incoming.keep(self._service.spool(), limit, done)
         self.state = State.BODY
-        self._expire_after(self._service.limits.read_seconds)
+        self._deadline.after(self._service.limits.read_seconds)
         if request.expects_continue and not self._input:
             self._send_head(b"HTTP/1.1 100 Continue\r\n\r\n")
         if not self._advancing:
@@ -248,10 +241,10 @@ class Connection:
             self._refuse(507, "the server has no room for the request body", b"")
             return False
         if not incoming.complete:
-            self._deadline = self._service.loop.now() + self._service.limits.read_seconds
+            self._deadline.after(self._service.limits.read_seconds)
             return False
         self.state = State.SERVING
-        self._deadline = math.inf
+        self._deadline.clear()
         self._incoming = None
         incoming.deliver()
         return True
@@ -391,7 +384,7 @@ class Connection:
             return
         self._sent += before - output.waiting
         if progress is Progress.BLOCKED:
-            self._expire_after(self._service.limits.write_seconds)
+            self._deadline.after(self._service.limits.write_seconds)
         elif progress is Progress.MORE:
             self._service.loop.soon(self.go_on)
         else:
@@ -400,7 +393,7 @@ class Connection:
                 self._answered()
                 return
             if self._stream is not None:
-                self._deadline = math.inf  # now the application is waited for, and its limits are elsewhere
+                self._deadline.clear()  # now the application is waited for, and its limits are elsewhere
         self._watch()
 
     def _refill(self) -> None:
@@ -415,7 +408,7 @@ class Connection:
             transaction.finished(self._status, self._sent)
         if self._keep:
             self.state = _IDLE
-            self.idle_since = self._expire_after(self._service.limits.idle_seconds)
+            self.idle_since = self._deadline.after(self._service.limits.idle_seconds)
             if not self._advancing:
                 self._advance()
         elif self._incoming is not None or self._input or self.request is None:
@@ -425,7 +418,7 @@ class Connection:
             self._input = b""
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_WR)
-            self._expire_after(LINGER_SECONDS)
+            self._deadline.after(LINGER_SECONDS)
             self._watch()
         else:
             self.close()
@@ -452,33 +445,12 @@ class Connection:
         if events != self._watcher.events:
             self._watcher.watch(events)
 
-    def _expire_after(self, seconds: float) -> float:
-        """End what we wait for now after `seconds`; the timer is moved only when it would come too late.
-        Returns now.
-        """
-        loop = self._service.loop
-        now = loop.now()
-        deadline = self._deadline = now + seconds
-        if self._timer is None or deadline < self._timer_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_at = deadline
-            self._timer = loop.call_later(seconds, self.on_timer)
-        return now
-
     @guarded
-    def on_timer(self) -> None:
-        """The earliest deadline may be over."""
-        self._timer = None
-        self._timer_at = math.inf
-        if self._deadline is math.inf or self.state is State.CLOSED:
-            return
-        left = self._deadline - self._service.loop.now()
-        if left > 0:
-            self._expire_after(left)
-        elif self.state is State.HEAD or (self.state is State.IDLE and self._input):
+    def on_deadline(self) -> None:
+        """What was waited for did not come in time."""
+        if self.state is _HEAD or (self.state is _IDLE and self._input):
             self._refuse(408, "the request did not arrive in time", self._input)
-        elif self.state is State.BODY:
+        elif self.state is _BODY:
             self._refuse(408, "the request body did not arrive in time", b"")
         else:
             self._client_gone()
@@ -514,9 +486,7 @@ class Connection:
 
     def close(self) -> None:
         """Release everything; a second call does nothing."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadline.close()
         self.state = State.CLOSED
         if self._socket.fileno() < 0:
             return
