@@ -62,7 +62,7 @@ class Desk:
         once.
         """
         now = self._loop.now()
-        if not self.pool.usable(now) and (self._failing or not self.definition.command):
+        if (self._failing or not self.definition.command) and not self.pool.usable(now):
             call.refused(self._failing or "the host is down")
             return
         try:

@@ -120,8 +120,12 @@ class Process:
         """Its request is over: FREE, KEPT or SUSPECT from now on. An uncapped process keeps no slot."""
         self.in_use.discard(slot)
         slot.state = state if self.capped else State.FREE
-        if self.capped:
-            {State.FREE: self.free, State.KEPT: self.kept, State.SUSPECT: self.suspect}[state].append(slot)
+        if not self.capped:
+            return
+        if state is State.KEPT:
+            self.kept.append(slot)
+        else:
+            (self.suspect if state is State.SUSPECT else self.free).append(slot)
 
     def strip(self, spare: int = 0) -> Returned:
         """Take away slots without a request until `spare` are left; none of those keeps its connection."""
