@@ -19,16 +19,18 @@ import trac.db_default
 import trac.env
 import trac.web.main
 from trac.core import TracError
+from trac.db.api import DatabaseManager
 from trac.perm import PermissionCache
+from trac.versioncontrol.api import RepositoryManager
 from trac.web.chrome import Chrome
 from trac.web.href import Href
 
 from appliance.application import pages
 from appliance.application.catalogue import Catalogue
 from appliance.application.heap import Heap
-from appliance.application.log import note
+from appliance.application.log import note, survive_a_full_disk
 from appliance.application.projects import Projects
-from appliance.application.trac_library import override_options
+from appliance.application.trac_library import override_options, remember_locales
 from appliance.application.visible import VisibleURL, quoted, segment
 from appliance.errors import UserError
 
@@ -87,6 +89,8 @@ class TracApplication:
         self._failures: dict[str, str] = {}
         self._current: Any = None
         self._secure_cookies = override_options(url is not None, front_sends_files)
+        remember_locales()
+        survive_a_full_disk()
         # dispatch_request would open the environment again, and collect garbage without regard for us.
         trac.web.main.open_environment = self._handed_over
         trac.web.main.gc = self._heap
@@ -131,7 +135,9 @@ class TracApplication:
             if render:
                 self._render(path, env)
         for env in self._opened.values():
-            env.shutdown()
+            # Environment.shutdown would also take its log away, for good.
+            RepositoryManager(env).shutdown()
+            DatabaseManager(env).shutdown()
         self._heap.settle()
         return self
 

@@ -34,6 +34,7 @@ from appliance.http.spool import Spool
 READ_SIZE = 65536
 PIPELINE_LIMIT = 65536  # octets of further requests read while one is answered
 PIPELINE_BURST = 32  # requests answered in one turn of the loop
+ARRIVAL_SECONDS = 0.1  # that a leaving server waits for the next request of a busy client
 LINGER_SECONDS = 5.0
 LINGER_OCTETS = 1 << 22
 
@@ -457,12 +458,16 @@ class Connection:
 
     def drain(self) -> None:
         """The server leaves: finish what runs, then close. A request that has arrived already is still
-        answered.
+        answered, and so is one on its way from a client that has just connected or been answered.
         """
         self.leaving = True
         if self.state is State.IDLE:
             self.on_ready()
-            if self.state is State.IDLE:
+        if self.state is State.IDLE:
+            left = self.idle_since + ARRIVAL_SECONDS - self._service.loop.now()
+            if left > 0:
+                self._deadline.after(left)
+            else:
                 self.close()
 
     def failed(self, trace: str) -> None:

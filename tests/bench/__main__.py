@@ -79,7 +79,8 @@ def trac_pages(place: Path, rounds: int, seconds: int) -> None:
     """Trac in two processes: a wiki page, a ticket, the style sheet."""
     projects = trac_projects.copied(place / "site")
     work = (
-        ("wiki page", "/trac/wiki/Page1", 4),
+        ("the wiki's start page", "/trac/wiki", 4),
+        ("a longer wiki page", "/trac/wiki/Page1", 4),
         ("ticket", "/trac/ticket/1", 4),
         ("trac.css", "/trac/chrome/common/css/trac.css", 4),
     )
