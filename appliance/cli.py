@@ -9,11 +9,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from types import ModuleType
 
 from docopt import DocoptExit, docopt
 
 from appliance import __version__
 from appliance.errors import UserError
+from appliance.usage import explain
 
 USAGE = """fcgibox: the web server for applications that live behind FastCGI.
 
@@ -27,7 +29,8 @@ Commands:
   serve CONFIG             run a lighttpd.conf
   check CONFIG             read a configuration and say what is wrong with it
   status, reload, stop     talk to the running server
-  app trac ...             the application side alone, for somebody else's front
+  app trac|wsgi ...        the application side alone, for somebody else's front
+  spawn ...                start a FastCGI program for any web server, as spawn-fcgi does
   trac-admin DIR ...       the bundled Trac's own administration
   passwd FILE USER         set, delete or verify a password
   version                  what this is made of
@@ -53,6 +56,7 @@ COMMANDS = {
     "reload": "control",
     "stop": "control",
     "app": "app",
+    "spawn": "spawn",
     "trac-admin": "trac_admin",
     "passwd": "passwd",
     "version": "version",
@@ -68,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         return _dispatch(words)
     except DocoptExit as error:
-        print(error, file=sys.stderr)
+        print(f"fcgibox: {explain(str(error), words, USAGE, 'fcgibox --help')}", file=sys.stderr)
         return 2
     except UserError as error:
         print(f"fcgibox: {error}", file=sys.stderr)
@@ -89,8 +93,22 @@ def _dispatch(words: list[str]) -> int:
             f"there is no command {name!r}{_nearest(name)}; `fcgibox --help` lists them", status=2
         )
     module = importlib.import_module(f"appliance.commands.{COMMANDS[name]}")
-    status: int = module.run([name, *options["<arguments>"]])
+    arguments = [name, *options["<arguments>"]]
+    try:
+        status: int = module.run(arguments)
+    except DocoptExit as refusal:
+        asking, documented = f"fcgibox {name} --help", "\n".join(_help_texts(module))
+        if name == "recipe" and len(arguments) > 1:
+            from recipes import registry
+
+            asking = f"fcgibox recipe {arguments[1]} --help"
+            documented = registry.find(arguments[1]).module().USAGE
+        raise UserError(explain(str(refusal), arguments, documented, asking), status=2) from None
     return status
+
+
+def _help_texts(module: ModuleType) -> list[str]:
+    return [text for key, text in vars(module).items() if key.endswith("USAGE") and isinstance(text, str)]
 
 
 def _nearest(name: str) -> str:

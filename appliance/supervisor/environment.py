@@ -42,14 +42,30 @@ def clean(inherited: Mapping[str, str], *, frozen: bool, for_ourselves: bool) ->
     """What a child may inherit. `for_ourselves`: it is our own frozen executable, which needs its
     variables."""
     result = {name: value for name, value in inherited.items() if name not in _OURS}
-    if not frozen or for_ourselves:
-        return result
+    return without_loader(result) if frozen and not for_ourselves else result
+
+
+def without_loader(inherited: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what the frozen program's loader has put into it."""
+    result = dict(inherited)
     # PyInstaller points the loader at the bundle and keeps what was set before it in *_ORIG.
     original = result.pop(f"{_LOADER}_ORIG", None)
     result.pop(_LOADER, None)
     if original is not None:
         result[_LOADER] = original
     return {name: value for name, value in result.items() if not name.startswith(_FROZEN_PREFIX)}
+
+
+def as_given() -> dict[str, str]:
+    """Our environment as our caller made it, the frozen program's loader taken out."""
+    environment = dict(os.environ)
+    # In the locale C Python says C.UTF-8 to everybody it starts (PEP 538); the kernel knows what was given.
+    with open("/proc/self/environ", "rb") as file:
+        at_start = dict(pair.partition(b"=")[::2] for pair in file.read().split(b"\0") if pair)
+    environment.pop("LC_CTYPE", None)
+    if b"LC_CTYPE" in at_start:
+        environment["LC_CTYPE"] = os.fsdecode(at_start[b"LC_CTYPE"])
+    return without_loader(environment) if is_frozen() else environment
 
 
 def for_application(definition: PoolDefinition, program: str, inherited: Mapping[str, str]) -> dict[str, str]:

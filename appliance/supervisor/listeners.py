@@ -47,15 +47,18 @@ def _name(sock: socket.socket) -> str:
     return f"[{address[0]}]:{address[1]}" if sock.family == socket.AF_INET6 else f"{address[0]}:{address[1]}"
 
 
-def bind(listener: Listener) -> socket.socket:
-    """Bind and listen, non-blocking. Raises UserError with the reason and the way out."""
+def bind(listener: Listener, *, one_family: bool = True) -> socket.socket:
+    """Bind and listen, non-blocking. Raises UserError with the reason and the way out.
+
+    Without `one_family` the IPv6 wildcard also takes IPv4 clients, where the machine is set so.
+    """
     sock = socket.socket(_FAMILIES[listener.kind], socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         if listener.kind == "unix":
             bind_unix(sock, listener.address)
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if listener.kind == "inet6":
+            if listener.kind == "inet6" and one_family:
                 # One line of the configuration is one family, as in lighttpd.
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             sock.bind((listener.address, listener.port))
@@ -123,6 +126,9 @@ def _refusal(listener: Listener, error: OSError) -> str:
         )
     if error.errno == errno.EADDRNOTAVAIL:
         return f"cannot listen on {name}: this machine has no such address (`ip address` lists what it has)"
+    if error.errno == errno.ENOENT and listener.kind == "unix":
+        directory = os.path.dirname(listener.address)
+        return f"cannot listen on {name}: there is no directory {directory}; create it"
     if error.errno == errno.EAFNOSUPPORT:
         return f"cannot listen on {name}: this machine has no IPv6; bind an IPv4 address instead"
     return f"cannot listen on {name}: {error.strerror}"

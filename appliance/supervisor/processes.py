@@ -35,15 +35,18 @@ class Launch:
     arguments: Sequence[str]
     environment: Mapping[str, str]
     identity: Identity
-    death_signal: int
+    death_signal: int | None
     """Sent by the kernel when we die: TERM for foreign programs (php-cgi ends its children on it), KILL for
-    ours."""
+    ours; None for one that goes on without us."""
     stdin: int
     output: int
     """Descriptor for stdout and stderr."""
     inherit: Sequence[int] = field(default=())
     """Descriptors that keep their number in the child."""
-    directory: str = "/"
+    directory: str | None = "/"
+    """Where it runs; None: where we are."""
+    session: bool = False
+    """In a session of its own, without a terminal, and not just a process group."""
     open_files: tuple[int, int] | None = None
     """RLIMIT_NOFILE (soft, hard) for the child; None keeps ours."""
 
@@ -60,9 +63,10 @@ def launch(start: Launch) -> int:
     if pid == 0:
         _become(start, parent, failure_writer)
     os.close(failure_writer)
-    with contextlib.suppress(OSError):
-        # Both sides do it, so that the group exists for whoever comes first.
-        os.setpgid(pid, pid)
+    if not start.session:
+        with contextlib.suppress(OSError):
+            # Both sides do it, so that the group exists for whoever comes first.
+            os.setpgid(pid, pid)
     with os.fdopen(failure_reader, "rb") as reader:
         failure = reader.read()
     if failure:
@@ -75,7 +79,10 @@ def launch(start: Launch) -> int:
 def _become(start: Launch, parent: int, failure: int) -> NoReturn:
     step = "preparing the process"
     try:
-        os.setpgid(0, 0)
+        if start.session:
+            os.setsid()
+        else:
+            os.setpgid(0, 0)
         reset_signals()
         # 0 to 2 are replaced: move sources out of the way first, should one of them have such a number.
         stdin, output = _above(start.stdin), _above(start.output)
@@ -88,10 +95,11 @@ def _become(start: Launch, parent: int, failure: int) -> NoReturn:
             resource.setrlimit(resource.RLIMIT_NOFILE, start.open_files)
         step = f"becoming user {start.identity.name}"
         start.identity.assume()
-        if not kernel.die_with_parent(parent, start.death_signal):
+        if start.death_signal is not None and not kernel.die_with_parent(parent, start.death_signal):
             os._exit(127)
-        step = f"entering {start.directory}"
-        os.chdir(start.directory)
+        if start.directory is not None:
+            step = f"entering {start.directory}"
+            os.chdir(start.directory)
         step = f"executing {start.arguments[0]}"
         os.execve(start.arguments[0], list(start.arguments), dict(start.environment))
     except OSError as error:

@@ -1,0 +1,1 @@
+"""External spawning: `fcgibox spawn` beside the real spawn-fcgi, and PHP started by either."""
