@@ -8,6 +8,8 @@ source.
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import sys
 
 NAME = "fcgibox"
@@ -23,3 +25,11 @@ def command() -> list[str]:
     if os.path.basename(_INVOKED) == NAME and os.access(_INVOKED, os.X_OK) and os.path.isfile(_INVOKED):
         return [_INVOKED]
     return [sys.executable, "-m", "appliance"]
+
+
+def spoken() -> str:
+    """This program as a person would type it: its name where the shell finds it, else the whole command."""
+    words = command()
+    found = shutil.which(NAME)
+    known = found is not None and os.path.realpath(found) == os.path.realpath(words[0])
+    return NAME if known and len(words) == 1 else shlex.join(words)

@@ -3,7 +3,11 @@ collects."""
 
 from __future__ import annotations
 
+import logging
 import sys
+import time
+
+_SILENCE = 60.0  # seconds
 
 
 def note(text: str) -> None:
@@ -13,3 +17,17 @@ def note(text: str) -> None:
         sys.stderr.flush()
     except (OSError, ValueError):
         return
+
+
+def survive_a_full_disk() -> None:
+    """A log file that cannot be written gives one remark a minute, not forty lines for each of its own."""
+    until = 0.0
+
+    def remark(handler: logging.Handler, record: logging.LogRecord) -> None:
+        nonlocal until
+        if time.monotonic() >= until:
+            until = time.monotonic() + _SILENCE
+            where = getattr(handler, "baseFilename", "the log")
+            note(f"cannot write {where}: {sys.exc_info()[1]}; it said: {record.getMessage()}")
+
+    logging.Handler.handleError = remark  # type: ignore[method-assign]

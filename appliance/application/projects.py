@@ -84,11 +84,11 @@ def from_options(environments: list[str], parent_dir: str | None, environment: M
         parent_dir = os.path.abspath(parent_dir)
         if not os.path.isdir(parent_dir):
             raise UserError(f"--parent-dir {parent_dir}: there is no such directory")
-    if len(environments) == 1 and parent_dir is None and _split(environments[0])[0] is None:
+    if len(environments) == 1 and parent_dir is None and split(environments[0])[0] is None:
         return Projects(os.path.abspath(environments[0]), {}, None)
     named: dict[str, str] = {}
     for word in environments:
-        name, directory = _split(word)
+        name, directory = split(word)
         directory = os.path.abspath(directory)
         name = os.path.basename(directory) if name is None else name
         if not _is_name(name):
@@ -102,7 +102,8 @@ def from_options(environments: list[str], parent_dir: str | None, environment: M
     return Projects(None, named, parent_dir)
 
 
-def _split(word: str) -> tuple[str | None, str]:
+def split(word: str) -> tuple[str | None, str]:
+    """Name (None without one) and directory of --env's NAME=DIR or DIR."""
     name, equals, directory = word.partition("=")
     if not equals or os.sep in name:
         return None, word

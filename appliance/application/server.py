@@ -1,9 +1,7 @@
 """An application process: one request at a time, blocking, between requests watching everything.
 
-A poll watches the listener and all connections, so a kept connection of one front never pins the process:
-when another client waits, idle kept connections are closed to make room. A front that sends its next request
-in the same moment sees the connection end before any octet of an answer, which is the one case in which it
-may send again.
+A poll watches the listener and all connections, so a kept connection of one front never pins the process, and
+stays as long as the front wants it. What becomes of the idle ones while we are busy: see surplus.py.
 
 A connection that has just been accepted gets a moment to begin before more are taken, because other processes
 may share the listener and be free; after that they are taken side by side, so that a silent one costs nobody
@@ -19,6 +17,7 @@ import socket
 import time
 from typing import Mapping
 
+from appliance.application import surplus
 from appliance.application.connection import FastCGIConnection, SCGIConnection
 from appliance.application.exchange import Application
 from appliance.application.lifetime import Stop
@@ -50,8 +49,9 @@ class Server:
         protocol: str,
         stop: Stop,
         environment: Mapping[str, str] | None = None,
+        shared: bool = True,
     ) -> None:
-        """`stop` says when to end.
+        """`stop` says when to end; `shared` whether other processes may accept from the listener too.
 
         `environment` (default: ours) may have FCGI_WEB_SERVER_ADDRS and FCGIBOX_XSENDFILE. Raises UserError
         for a malformed FCGI_WEB_SERVER_ADDRS.
@@ -64,6 +64,7 @@ class Server:
         self._allowed = _allowed_peers(environment) if listener.family != socket.AF_UNIX else None
         self._connections: dict[int, FastCGIConnection | SCGIConnection] = {}
         self._stop = stop
+        self._shared = shared
         self._paused_until = 0.0
         self._poll = select.poll()
         self._poll.register(listener, select.POLLIN)
@@ -85,7 +86,7 @@ class Server:
         events = self._wait()
         answered = self._serve(events)
         if not answered and self._listener.fileno() in events and not self._stop.requested:
-            self._accept(events)
+            self._accept()
         self._drop_stalled()
 
     def _last_turn(self) -> None:
@@ -105,7 +106,7 @@ class Server:
     def _hold_until(self) -> float:
         """Until when nothing is accepted, because a new connection has its moment or there are too many."""
         silent = [c.since for c in self._connections.values() if c.idle and not c.used]
-        if len(self._connections) >= _MOST_CONNECTIONS:
+        if len(self._connections) >= _MOST_CONNECTIONS and not any(map(_is_kept, self._connections.values())):
             return min(silent) + _SILENT_LIMIT if silent else time.monotonic() + _PAUSE
         return max(silent) + _PATIENCE if silent else 0.0
 
@@ -117,14 +118,15 @@ class Server:
                 continue
             connection.read()
             if connection.ready:
-                connection.answer(self._application)
+                with surplus.given_up(self._others_idle(connection) if self._shared else ()):
+                    connection.answer(self._application)
                 answered = True
             if not connection.open:
                 self._poll.unregister(number)
                 del self._connections[number]
         return answered
 
-    def _accept(self, events: Mapping[int, int]) -> None:
+    def _accept(self) -> None:
         try:
             accepted, address = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -133,7 +135,7 @@ class Server:
             note(f"cannot accept a connection, next try in {_PAUSE} s: {error}")
             self._paused_until = time.monotonic() + _PAUSE
             return
-        self._make_room(events)
+        self._make_room()
         if self._allowed is not None and not _is_allowed(address[0], self._allowed):
             note(f"connection from {address[0]} refused: FCGI_WEB_SERVER_ADDRS does not name it")
             accepted.close()
@@ -143,14 +145,18 @@ class Server:
         self._connections[accepted.fileno()] = self._connection_type(accepted, self._sendfile_directories)
         self._poll.register(accepted, select.POLLIN)
 
-    def _make_room(self, events: Mapping[int, int]) -> None:
-        """Close kept connections that are idle; and the longest silent one, if there are too many."""
-        for number, connection in list(self._connections.items()):
-            if connection.used and connection.idle and number not in events:
-                self._drop(number)
-        silent = [(c.since, n) for n, c in self._connections.items() if c.idle and n not in events]
-        if silent and len(self._connections) >= _MOST_CONNECTIONS:
-            self._drop(min(silent)[1])
+    def _make_room(self) -> None:
+        """If there are too many, close the one that is idle longest, first of those that were used."""
+        if len(self._connections) < _MOST_CONNECTIONS:
+            return
+        # Looked at again, because a front may have begun to send since.
+        events = dict(self._poll.poll(0))
+        idle = [(not c.used, c.since, n) for n, c in self._connections.items() if c.idle and n not in events]
+        if idle:
+            self._drop(min(idle)[2])
+
+    def _others_idle(self, busy: FastCGIConnection | SCGIConnection) -> list[socket.socket]:
+        return [c.socket for c in self._connections.values() if c is not busy and _is_kept(c)]
 
     def _drop_stalled(self) -> None:
         limit = time.monotonic() - READ_TIMEOUT
@@ -162,6 +168,10 @@ class Server:
     def _drop(self, number: int) -> None:
         self._poll.unregister(number)
         self._connections.pop(number).close()
+
+
+def _is_kept(connection: FastCGIConnection | SCGIConnection) -> bool:
+    return connection.used and connection.idle
 
 
 def _allowed_peers(environment: Mapping[str, str]) -> frozenset[str] | None:

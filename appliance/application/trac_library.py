@@ -153,7 +153,7 @@ def override_options(own_url: bool, front_sends_files: bool) -> SecureCookies:
 
 
 def remember_locales() -> None:
-    """Trac looks at 39 files for each request to find its own translations; they do not change while it runs."""
+    """Trac looks at 39 files for each request to find its own translations, which never change."""
     from trac.util import translation
 
     available = tuple(translation.get_available_locales())

@@ -33,7 +33,8 @@ def configuration(key: str, host: str, module: str = "fastcgi") -> str:
 def starts(place: Path, *options: str | Path, **variables: str | Path) -> str:
     """lighttpd starts the application, with the listening socket on descriptor 0."""
     command = " ".join([*program(), "app", "trac", *map(str, options)])
-    environment = {"PYTHONPATH": clean_environment()["PYTHONPATH"], "HOME": str(place), **variables}
+    environment = {"PYTHONPATH": clean_environment()["PYTHONPATH"], "HOME": str(place), "TMPDIR": str(place)}
+    environment |= variables
     named = ", ".join(f'"{name}" => "{value}"' for name, value in environment.items())
     return f'"bin-path" => "{command}", "max-procs" => 1, "bin-environment" => ({named})'
 
@@ -138,9 +139,8 @@ def test_a_deployed_script(lighttpd: Lighttpd, projects: Projects, place: Path) 
     done = trac_admin(projects.single, "deploy", place / "deployed")
     assert done.returncode == 0, done.stderr
     script = place / "deployed/cgi-bin/trac.fcgi"
-    lighttpd.serve(
-        configuration("/trac", f'"socket" => "{place}/s", "bin-path" => "{script}", "max-procs" => 1')
-    )
+    host = f'"socket" => "{place}/s", "bin-path" => "{script}", "max-procs" => 1'
+    lighttpd.serve(configuration("/trac", f'{host}, "bin-environment" => ("TMPDIR" => "{place}")'))
     walk(lighttpd, "/trac")
     assert (place / "deployed/htdocs/common/css/trac.css").exists()
 

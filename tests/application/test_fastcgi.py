@@ -233,8 +233,36 @@ def test_a_silent_connection_and_a_kept_one_do_not_pin_the_process(process: Proc
         assert kept.ask("/echo", keep=True).status == 200
         begin = time.monotonic()
         assert process.ask("/echo").status == 200
+        assert kept.ask("/echo", keep=True).status == 200
         assert time.monotonic() - begin < 1
-        assert kept.closed(), "a waiting client takes the place of an idle kept connection"
+
+
+def test_idle_kept_connections_are_given_up_during_a_long_answer(process: Process, tmp_path: Path) -> None:
+    marker = tmp_path / "running"
+    with process.connect() as busy, process.connect() as kept, process.connect() as waiting:
+        for connection in (kept, waiting):
+            assert connection.ask("/echo", keep=True).status == 200
+        both = request(parameters(f"/slow?{marker}"), keep=True)
+        waiting.send(request(parameters("/echo"), keep=True)[:20])
+        assert process.ask("/echo").status == 200, "what has begun to come is read by now"
+        busy.send(both)
+        assert kept.closed(), "another process of this listener may be free"
+        waiting.send(request(parameters("/echo"), keep=True)[20:])
+        marker.unlink()
+        assert busy.reply().body == b"done"
+        assert waiting.reply().status == 200
+        assert busy.ask("/echo").status == 200
+
+
+def test_more_kept_connections_than_it_takes(process: Process) -> None:
+    kept = [Front(process.address) for _ in range(40)]
+    try:
+        for connection in kept:
+            assert connection.ask("/echo", keep=True).status == 200
+        assert kept[0].closed() and kept[-1].ask("/echo", keep=True).status == 200
+    finally:
+        for connection in kept:
+            connection.sock.close()
 
 
 def test_a_kept_connection_stays_while_nobody_waits(process: Process) -> None:

@@ -1,0 +1,1 @@
+"""The application side under the web servers of other people."""
