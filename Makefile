@@ -26,7 +26,7 @@ ENV ?= ./var/trac
 PYTEST ?= $(BIN)/python -m pytest
 ARGS ?=
 # What freezing could break: forks, re-execution, plugins, files; the rest is the same code.
-FROZEN_TESTS := tests/test_survival.py tests/trac tests/browser
+FROZEN_TESTS := tests/test_executable.py tests/faults tests/trac tests/browser tests/application/test_behind_lighttpd.py
 
 .PHONY: help setup run test test-all check format freeze bench screenshot clean
 

@@ -18,6 +18,7 @@ from appliance.http.loop import Loop
 from appliance.pool.pool import Pool, QueueFull, Returned, Slot, State, Waiter
 
 TICK = 0.1  # seconds between looks at the queue while somebody waits
+DOUBT = 0.05  # seconds without a request for a process that broke a connection
 IDLE_TICK = 1.0  # seconds between looks for idle processes
 
 
@@ -109,12 +110,16 @@ class Desk:
             upstream.close()  # the process retires, or this front leaves
 
     def broke(self, slot: Slot, *, connecting: bool) -> None:
-        """The call's connection failed; if it could not even be made the process gets no request for a
-        moment.
+        """The call's connection failed: the process gets no request for a moment.
+
+        A dying process accepts connections until the kernel has closed its socket, and what was sent on one
+        is lost. Whether it died we hear from the supervisor, within milliseconds.
         """
         now = self._loop.now()
         if connecting:
             self.pool.fail(slot.process.name, now)
+        elif self.definition.command:
+            self.pool.rest(slot.process.name, now + DOUBT)
         self.requests += 1
         self.pool.release(slot, now, keep=False)
 

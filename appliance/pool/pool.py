@@ -179,6 +179,12 @@ class Pool:
         if process is not None:
             process.disabled_until = now + self.definition.disable_time
 
+    def rest(self, name: str, until: float) -> None:
+        """A process may be dying: it gets no request until then."""
+        process = self.processes.get(name)
+        if process is not None:
+            process.disabled_until = max(process.disabled_until, until)
+
     def process_gone(self, name: str) -> list[Slot]:
         """A process has died. Returns its slots with a request or an open connection, their states unchanged.
 

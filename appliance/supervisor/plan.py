@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -227,11 +228,19 @@ def _writable(path: str, user: Identity) -> bool:
 
 def _check_program(front: Identity) -> None:
     """The front imports our code after it gave up its rights: say so if it cannot, instead of a traceback."""
-    for path in (os.__file__, __file__):
+    unpacked: str | None = getattr(sys, "_MEIPASS", None)
+    # Frozen, its modules are no files: it reads them from its archive, which is the executable.
+    for path in (os.__file__, __file__) if unpacked is None else (sys.executable, unpacked):
         closed = closed_to(path, front)
-        if closed is not None:
+        if closed is None:
+            continue
+        if path == unpacked:
             raise UserError(
-                f"the user {front.name} cannot read this program itself: {closed} is closed to it. "
-                "Install fcgibox where everybody can read it (/opt, /usr/local), "
-                f"or `chmod o+x {closed}`, or name another user"
+                f"the user {front.name} cannot read {unpacked}, where this program has unpacked itself: "
+                f"{closed} is closed to it. Start with TMPDIR=/var/tmp, or `chmod o+x {closed}`"
             )
+        raise UserError(
+            f"the user {front.name} cannot read this program itself: {closed} is closed to it. "
+            "Install fcgibox where everybody can read it (/opt, /usr/local), "
+            f"or `chmod o+x {closed}`, or name another user"
+        )

@@ -33,8 +33,8 @@ def configuration(key: str, host: str, module: str = "fastcgi") -> str:
 def starts(place: Path, *options: str | Path, **variables: str | Path) -> str:
     """lighttpd starts the application, with the listening socket on descriptor 0."""
     command = " ".join([*program(), "app", "trac", *map(str, options)])
-    environment = {"PYTHONPATH": clean_environment()["PYTHONPATH"], "HOME": str(place), "TMPDIR": str(place)}
-    environment |= variables
+    path = clean_environment()["PYTHONPATH"]
+    environment = {"PYTHONPATH": path, "HOME": str(place), "TMPDIR": str(place), **variables}
     named = ", ".join(f'"{name}" => "{value}"' for name, value in environment.items())
     return f'"bin-path" => "{command}", "max-procs" => 1, "bin-environment" => ({named})'
 

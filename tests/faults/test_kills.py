@@ -94,20 +94,43 @@ def test_kill_the_front(trac: Box) -> None:
     assert {o.status for o in outcomes} <= {0, 200}, "requests wait in the listening socket meanwhile"
 
 
+def unpack_below(box: Box) -> Path:
+    """Where the frozen program puts its `_MEI…` directories, and nobody else any."""
+    scratch = box.directory / "tmp"
+    scratch.mkdir()
+    scratch.chmod(0o1777)
+    box.environment["TMPDIR"] = str(scratch)
+    return scratch
+
+
+# Installed or from source there is no outer process: then both are the supervisor.
 @pytest.mark.parametrize("kill_outer", [False, True], ids=["supervisor", "outer process"])
 def test_kill_the_supervisor(
     boxes: Callable[[], Box], projects: Projects, place: Path, kill_outer: bool
 ) -> None:
     trac, php = boxes(), boxes()
+    unpacked = [unpack_below(box) for box in (trac, php)]
     trac.recipe("trac", "--env", projects.single, "--processes", "2-2")
     serve_php(php, place, processes=1, children=4)
     assert trac.get("/wiki").status == php.get("/sleep.php").status == 200
     [parent] = php.application_pids()
     until(lambda: len(processes.children(parent)) == 4)
-    for box in (trac, php):
+    for box, scratch in zip((trac, php), unpacked, strict=True):
         os.kill(box.pid if kill_outer else box.supervisor_pid(), 9)
-        box.wait_nothing_left(2.5)
+        box.wait_nothing_left(2.0)
+        assert not list(scratch.glob("_MEI*"))
         box.wait_end()
+
+
+def test_kill_the_outer_process_of_an_application(box: Box, projects: Projects) -> None:
+    # No supervisor, no guardian: the program sees to it itself.
+    scratch, path = unpack_below(box), box.directory / "trac.sock"
+    box.start("app", "trac", "--env", str(projects.single), "--socket", str(path), wait=False)
+    until(path.is_socket, 20, "no socket", box.log)
+    os.kill(box.pid, 9)
+    box.wait_nothing_left(2.0)
+    assert not list(scratch.glob("_MEI*"))
+    box.wait_end()
 
 
 def test_kill_the_template(trac: Box) -> None:
