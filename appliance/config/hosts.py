@@ -1,13 +1,12 @@
 """The host entries of `fastcgi.server` and `scgi.server`: their keys, types and defaults, checked into pools.
 
 The keys are those of lighttpd's gw_backend plus ours. lighttpd passes over a key that it does not know;
-here it is an error, for a typo there is a site that does not work. Equal entries are one pool, wherever
-they stand.
+here it is an error, for a typo there is a site that does not work. Which entries are one pool is decided in
+`sharing`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from appliance.config.diagnostic import Position, Report, nearest
 from appliance.config.listener import check_socket_path
 from appliance.config.options import Type
 from appliance.config.pools import GatewayRule, Mode, PoolDefinition, Protocol
+from appliance.config.regex import compile_pattern
+from appliance.config.sharing import Sharing
 from appliance.config.values import Array, Element, Value
 
 
@@ -84,22 +85,36 @@ KEYS = {
 
 _MODES = ("responder", "authorizer")
 _SHELL = re.compile(r"[\"'\\$|&;<>()`*?]")
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Hosts:
-    """Reads the host entries of a configuration; `pools` are the distinct ones in the order of the text."""
+    """Reads the host entries of a configuration, block by block; `settle` makes pools of them."""
 
     def __init__(self, report: Report, user: str | None, group: str | None) -> None:
-        self.pools: list[PoolDefinition] = []
         self._report = report
         self._user = user
         self._group = group
-        self._known: dict[PoolDefinition, PoolDefinition] = {}  # by what they are without their name
-        self._addresses: dict[str, PoolDefinition] = {}  # of the pools we start
+        self._sharing = Sharing(report, user, group)
+
+    @property
+    def pools(self) -> list[PoolDefinition]:
+        """The distinct pools, once `settle` has been called."""
+        return self._sharing.pools
+
+    def settle(self, scopes: list[dict[str, Any]]) -> None:
+        """All blocks have been read: make pools of their hosts, and name them in the rules."""
+        self._sharing.settle()
+        for values in scopes:
+            for option in ("fastcgi.server", "scgi.server"):
+                if option in values:
+                    values[option] = tuple(self._settled(rule) for rule in values[option])
+
+    def _settled(self, rule: GatewayRule) -> GatewayRule:
+        found = (self._sharing.pool(pool) for pool in rule.pools)
+        return GatewayRule(rule.key, tuple(pool for pool in found if pool is not None))
 
     def rules(self, option: str, value: Value, protocol: Protocol) -> tuple[GatewayRule, ...]:
-        """The rules of one `fastcgi.server` or `scgi.server`."""
+        """The rules of one `fastcgi.server` or `scgi.server`; their hosts have no names yet."""
         expected = f"{option} takes {Type.GATEWAY.value}"
         if not isinstance(value.content, Array):
             self._report.error(value.position, f"{value.kind} where {expected}")
@@ -112,6 +127,8 @@ class Hosts:
             if not element.key:
                 self._report.error(element.position, 'an empty key fits no path: a prefix begins with "/"')
                 continue
+            if element.key.startswith("~"):
+                self._check_pattern(element.key[1:], element.position)
             pools = [
                 pool
                 for entry in element.value.content
@@ -146,7 +163,19 @@ class Hosts:
         definition = self._definition(given, places, protocol)
         if len(self._report.errors) > before:
             return None
-        return self._pool(definition, entry.key or _label(key), protocol, places)
+        where = places.get("socket") or places.get("host") or places[""]
+        self._sharing.add(definition, entry.key or _label(key), where)
+        return definition
+
+    def _check_pattern(self, pattern: str, position: Position) -> None:
+        if not pattern:
+            hint = 'a key that begins with "~" is a regular expression: "~^/app(/|$)"; a final ~ is "~~$"'
+            self._report.error(position, 'there is no regular expression after "~"', hint)
+            return
+        try:
+            compile_pattern(pattern)
+        except ValueError as error:
+            self._report.error(position, str(error))
 
     def _unknown(self, element: Element) -> None:
         if element.key is None:
@@ -285,36 +314,6 @@ class Hosts:
                     places[name], f'the directories of "{name}" are absolute', f'"{directory}" is not'
                 )
         return directories
-
-    def _pool(
-        self, definition: PoolDefinition, label: str, protocol: Protocol, places: dict[str, Position]
-    ) -> PoolDefinition | None:
-        known = self._known.get(definition)
-        if known is not None:
-            return known
-        address = definition.socket or f"{definition.host}:{definition.port}"
-        other = self._addresses.get(address)
-        if other is not None and (definition.spawned or other.spawned):
-            self._report.error(
-                places.get("socket") or places.get("host") or places[""],
-                f'two hosts that are not the same share the address "{address}"',
-                f"the other one is in {other.position}: make all keys equal, or give each its own address",
-            )
-            return None
-        pool = dataclasses.replace(definition, name=self._unique(label))
-        self._known[definition] = self._addresses[address] = pool
-        self.pools.append(pool)
-        return pool
-
-    def _unique(self, label: str) -> str:
-        """A name that no other pool has, fit for logs and file names."""
-        wanted = _UNSAFE.sub("-", label).strip("-.") or "root"
-        taken = {pool.name for pool in self.pools}
-        name, number = wanted, 1
-        while name in taken:
-            number += 1
-            name = f"{wanted}-{number}"
-        return name
 
 
 def _label(key: str) -> str:

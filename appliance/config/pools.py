@@ -63,7 +63,11 @@ class PoolDefinition:
 
 @dataclass(frozen=True, slots=True)
 class GatewayRule:
-    """A key of `fastcgi.server` (a prefix of the path if it begins with "/", else a suffix) and its hosts."""
+    """A key of `fastcgi.server` and its hosts.
+
+    A key that begins with "/" is a prefix of the path, "~" and a regular expression look anywhere in it, any
+    other key is its end.
+    """
 
     key: str
     pools: tuple[PoolDefinition, ...]

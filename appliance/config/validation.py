@@ -42,6 +42,8 @@ class Validation:
         self._hosts = Hosts(report, self._identity("server.username"), self._identity("server.groupname"))
         for scope in scopes:
             self.values.append(self._scope(scope))
+        self._hosts.settle(self.values)
+        self._check_mappings()
         self._check_password_files()
         self._check_balance()
 
@@ -226,6 +228,20 @@ class Validation:
                 self._report.error(
                     position, f"nobody could log in: {name} is not set", f'{name} = "/path/to/file"'
                 )
+
+    def _check_mappings(self) -> None:
+        """An end of a path that counts as a key which nowhere exists would be passed over."""
+        for gateway in _GATEWAYS:
+            name = gateway.replace(".server", ".map-extensions")
+            keys = {rule.key for _, rules in self._all(gateway) for rule in rules}
+            for scope, pairs in self._all(name):
+                for end, key in pairs:
+                    if key not in keys:
+                        position = scope.values[name].value.position
+                        hint = nearest(key, keys) or f'{gateway} = ( "{key}" => (( … )) )'
+                        self._report.error(
+                            position, f'"{end}" counts as "{key}", which is no key of {gateway}', hint
+                        )
 
     def _check_balance(self) -> None:
         """A way of balancing matters where there is something to choose from."""

@@ -80,6 +80,19 @@ def split_prefix(definition: PoolDefinition, key: str, path: str, document_root:
     return _split(definition, script_name, path_info, _below(document_root, script_name), document_root)
 
 
+def split_match(definition: PoolDefinition, end: int, path: str, document_root: str) -> Split:
+    """The division where a regular expression matched and no file is looked for: at the first slash from the
+    match's end, or at the slash that the match ends with.
+
+    "^/trac(/|$)" and /trac/x/y are /trac and /x/y; "^/" and /x/y are "" and /x/y.
+    """
+    if path[end - 1 : end] == "/":
+        end -= 1
+    cut = path.find("/", end) if definition.mode != "authorizer" else -1
+    script_name, path_info = (path[:cut], path[cut:]) if cut >= 0 else (path, "")
+    return _split(definition, script_name, path_info, _below(document_root, script_name), document_root)
+
+
 def split_physical(
     definition: PoolDefinition, script_name: str, path_info: str, filename: str, document_root: str
 ) -> Split:

@@ -1,6 +1,6 @@
-"""Requests for applications: which rule takes one, and its way through a pool to an answer.
+"""Requests for applications: from the rule that takes one through a pool to an answer.
 
-Rules of `fastcgi.server` and `scgi.server` are tried in their order, at two points as in lighttpd: by URL for
+Rules of `fastcgi.server` and `scgi.server` are asked at two points, as in lighttpd: by URL for
 hosts with check-local = disable, by file (after the physical path is known) for the others. The answer's
 rules are the product's: nothing runs twice, a truncated answer is never passed off as complete, and an error
 says who failed.
@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from appliance.config import GatewayRule, PoolDefinition, Settings
+from appliance.config import PoolDefinition, Settings
 from appliance.gateway import sendfile
 from appliance.gateway.answer import AnswerHead, HeadParser
 from appliance.gateway.chunks import Decoder as ChunkDecoder
-from appliance.gateway.environment import Parameters, Split, split_physical, split_prefix
+from appliance.gateway.environment import Split, split_physical
 from appliance.gateway.errors import ProtocolError, RequestRefused
 from appliance.gateway.failure import Failure, Stage
 from appliance.gateway.upstream import Upstream
@@ -23,10 +23,10 @@ from appliance.handlers import physical
 from appliance.handlers.exchange import PENDING, Clock, Exchange, Handler, Log, Outcome
 from appliance.handlers.physical import Kind
 from appliance.handlers.relay import Relay
+from appliance.handlers.rules import Host, Rule, rules
 from appliance.http.files import FileCache
-from appliance.http.response import Header, Response, error_response
+from appliance.http.response import UNKNOWN, Header, Response, error_response
 from appliance.http.spool import Spool
-from appliance.pool.balance import BALANCES
 from appliance.pool.pool import Pool, Slot
 from appliance.pool.retry import may_retry
 
@@ -77,49 +77,11 @@ class Services(Protocol):
     def spool(self) -> Spool: ...
 
 
-class Host:
-    """One host of a rule, ready to be asked."""
-
-    __slots__ = ("definition", "desk", "parameters")
-
-    def __init__(self, definition: PoolDefinition, desk: Desk, settings: Settings) -> None:
-        self.definition = definition
-        self.desk = desk
-        self.parameters = Parameters(
-            definition, settings.string("server.tag"), settings.optional_string("server.name") or ""
-        )
-
-
-class Rule:
-    """A key and its hosts."""
-
-    __slots__ = ("_balance", "_clock", "by_url", "hosts", "key")
-
-    def __init__(self, rule: GatewayRule, settings: Settings, services: Services) -> None:
-        self.key = rule.key
-        self.hosts = tuple(Host(pool, services.dispatch.desk(pool), settings) for pool in rule.pools)
-        self._clock = services.clock
-        self._balance = BALANCES[settings.string("fastcgi.balance")]([host.desk.pool for host in self.hosts])
-        self.by_url = not rule.pools[0].check_local
-
-    def takes(self, path: str) -> bool:
-        """A key that begins with "/" is a prefix of the path, as a string; any other a suffix (lighttpd)."""
-        return path.startswith(self.key) if self.key.startswith("/") else path.endswith(self.key)
-
-    def host(self) -> Host:
-        """The host for the next request."""
-        return self.hosts[self._balance.choose(self._clock.now())]
-
-
 def build(settings: Settings, services: Services) -> tuple[Handler | None, Handler | None]:
     """The handlers of one scope: by URL, and by file."""
-    rules = [
-        Rule(rule, settings, services)
-        for name in ("fastcgi.server", "scgi.server")
-        for rule in settings.rules(name)
-    ]
-    by_url = tuple(rule for rule in rules if rule.by_url)
-    by_file = tuple(rule for rule in rules if not rule.by_url)
+    found = tuple(rules(settings, services))
+    by_url = tuple(rule for rule in found if rule.by_url)
+    by_file = tuple(rule for rule in found if not rule.by_url)
     scope = Scope(settings, services)
     return _by_url(by_url, scope), _by_file(by_file, scope)
 
@@ -139,41 +101,39 @@ class Scope:
         self.spooled = HELD if streaming == 2 else SPOOLED
 
 
-def _by_url(rules: Sequence[Rule], scope: Scope) -> Handler | None:
-    if not rules:
+def _by_url(candidates: Sequence[Rule], scope: Scope) -> Handler | None:
+    if not candidates:
         return None
 
     def handle(exchange: Exchange) -> Outcome:
         path = exchange.request.path
-        for rule in rules:
+        for rule in candidates:
             if rule.takes(path):
                 host = rule.host()
-                return Call(
-                    exchange, scope, host, split_prefix(host.definition, rule.key, path, scope.root)
-                ).begin()
+                return Call(exchange, scope, host, rule.split(host.definition, path, scope.root)).begin()
         return None
 
     return handle
 
 
-def _by_file(rules: Sequence[Rule], scope: Scope) -> Handler | None:
-    if not rules:
+def _by_file(candidates: Sequence[Rule], scope: Scope) -> Handler | None:
+    if not candidates:
         return None
-    keys = tuple(rule.key for rule in rules)
+    needles = tuple(rule.needle for rule in candidates)
 
     def handle(exchange: Exchange) -> Outcome:
         path = exchange.request.path
         # A cheap no for most files: only an index file can bring in a key that the URL does not have.
         if not path.endswith("/"):
-            for key in keys:
-                if key in path:
+            for needle in needles:
+                if needle in path:
                     break
             else:
                 return None
         found = scope.resolver.find(path)
         if found.kind is not Kind.FILE:
             return None
-        for rule in rules:
+        for rule in candidates:
             if rule.takes(found.url_path):
                 host = rule.host()
                 split = split_physical(
@@ -356,7 +316,8 @@ class Call:
         body = self._held[0] if len(self._held) == 1 else b"".join(self._held)
         length = head.content_length
         if self._exchange.request.method == "HEAD":
-            self._exchange.respond(Response(head.status, head.headers, b"", close=head.close, length=length))
+            told = UNKNOWN if length is None else length
+            self._exchange.respond(Response(head.status, head.headers, b"", close=head.close, length=told))
             return
         if length is not None and len(body) != length and head.status not in (204, 304):
             if len(body) < length:

@@ -200,11 +200,74 @@ def test_two_pools_of_ours_cannot_share_an_address() -> None:
         '"/a" => (( "socket" => "/r", "bin-path" => "/x" )),'
         '"/b" => (( "socket" => "/r", "bin-path" => "/y" ))'
     )
-    assert 'share the address "/r"' in said
+    assert 'share the address "/r": they differ in "bin-path"' in said
     assert "the other one is in t:3:" in said
+    said = refusal(
+        '"/a" => (( "socket" => "/r", "bin-path" => "/x" )) )\nscgi.server = ( "/b" => (( "socket" => "/r" ))'
+    )
+    assert 'the address "/r" is used with FastCGI and with SCGI' in said
     assert (
         len(pools('"/a" => (( "socket" => "/r" )), "/b" => (( "socket" => "/r", "docroot" => "/x" ))')) == 2
     )
+
+
+STARTER = '"host" => "127.0.0.1", "port" => 1026, "bin-path" => "/usr/local/bin/php", "max-procs" => 2'
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_entry_joins_the_pool_of_the_one_with_bin_path(order: int) -> None:
+    keys = [f'".php" => (( {STARTER} ))', '".php4" => (( "host" => "127.0.0.1", "port" => 1026 ))']
+    configuration = load(f"{MODULES}fastcgi.server = ( {', '.join(keys[::order])} )", "t")
+    assert [(found.name, found.max_procs) for found in configuration.pools()] == [("php", 2)]
+    rules = configuration.settings.rules("fastcgi.server")
+    assert [rule.pools for rule in rules] == [configuration.pools()] * 2
+    assert not configuration.notices
+
+
+def test_an_entry_joins_from_another_block_and_keeps_what_is_of_its_requests() -> None:
+    text = f"""{MODULES}
+        $HTTP["host"] == "a" {{
+            fastcgi.server = ( "/x" => (( "port" => 1026, "host" => "127.0.0.1", "check-local" => "disable",
+                "docroot" => "/elsewhere", "mode" => "responder" )) )
+        }}
+        fastcgi.server = ( ".php" => (( {STARTER} )), "/y" => (( {STARTER}, "check-local" => "disable" )) )
+    """
+    configuration = load(text, "t")
+    assert [found.name for found in configuration.pools()] == ["php"]
+    (joined,) = configuration.blocks[0].values["fastcgi.server"][0].pools
+    assert (joined.name, joined.command, joined.max_procs) == ("php", ("/usr/local/bin/php",), 2)
+    assert (joined.docroot, joined.check_local) == ("/elsewhere", False)
+    first, second = (rule.pools[0] for rule in configuration.settings.rules("fastcgi.server"))
+    assert (first.name, first.check_local) == ("php", True)
+    assert (second.name, second.check_local) == ("php", False)
+
+
+def test_what_a_joining_entry_says_about_processes_is_not_passed_over() -> None:
+    joining = '"host" => "127.0.0.1", "port" => 1026, "max-procs" => 9, "queue-length" => 1'
+    before = 'server.username = "www-data"\n'
+    servers = f'".a" => (( {joining} )), ".b" => (( {STARTER}, "user" => "joe" ))'
+    text = f"{MODULES}{before}fastcgi.server = ( {servers} )"
+    (notice,) = load(text, "t").notices
+    assert '"max-procs", "queue-length" has no effect here' in notice.reason
+    assert "is started in t:3:" in notice.reason
+
+
+def test_a_key_may_be_a_regular_expression() -> None:
+    entry = '(( "socket" => "/run/rt" ))'
+    configuration = load(f'{MODULES}fastcgi.server = ( "~^/rt(/|$)" => {entry}, "~\\.x$" => {entry} )', "t")
+    assert [found.name for found in configuration.pools()] == ["rt"]
+    assert [rule.key for rule in configuration.settings.rules("fastcgi.server")] == ["~^/rt(/|$)", "~\\.x$"]
+    assert 'no regular expression after "~"' in refusal(f'"~" => {entry}')
+    assert "this is no regular expression" in refusal(f'"~(" => {entry}')
+
+
+@pytest.mark.parametrize("module", ["fastcgi", "scgi"])
+def test_a_mapped_end_leads_to_a_key_that_exists(module: str) -> None:
+    server = f'{module}.server = ( ".php" => (( "socket" => "/a" )) )\n'
+    fine = load(f'{MODULES}{server}{module}.map-extensions = ( ".php4" => ".php" )', "t")
+    assert fine.settings.pairs(f"{module}.map-extensions") == ((".php4", ".php"),)
+    with pytest.raises(ConfigurationError, match=rf'"\.php4" counts as "\.pph", which is no key of {module}'):
+        load(f'{MODULES}{server}{module}.map-extensions = ( ".php4" => ".pph" )', "t")
 
 
 def test_a_way_of_balancing_matters_only_with_a_choice() -> None:

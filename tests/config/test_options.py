@@ -64,6 +64,9 @@ def test_every_option_takes_its_type_and_no_other(option: Option) -> None:
     backend = (
         'auth.backend = "plain" auth.backend.plain.userfile = "/x"\n' if option.name == "auth.require" else ""
     )
+    if option.name.endswith(".map-extensions"):
+        server = option.name.replace("map-extensions", "server")
+        backend = f'{server} = ( "/y" => (( "socket" => "/x" )) )\n'
     modules = "" if option.name == "server.modules" else ALL
     value = '( "mod_alias" )' if option.name == "server.modules" else acceptable(option)
     assert errors(f"{modules}{backend}{option.name} = {value}") == []

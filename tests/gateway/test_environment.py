@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from appliance.config import PoolDefinition
-from appliance.gateway.environment import Parameters, split_physical, split_prefix
+from appliance.gateway.environment import Parameters, split_match, split_physical, split_prefix
 from appliance.gateway.errors import RequestRefused
 from appliance.gateway.records import decode_pairs
 from appliance.http.request import Request
@@ -148,3 +149,27 @@ def test_what_is_kept_is_bounded() -> None:
         assert found[b"SERVER_NAME"] == b"h%d" % number and found[b"PATH_INFO"] == b"/%d" % number
     assert len(parameters._fields) < 1000
     assert len(parameters._constants) <= 256 and len(parameters._scripts) <= 256
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "script_name", "path_info"),
+    [
+        ("^/trac(/|$)", "/trac", "/trac", ""),
+        ("^/trac(/|$)", "/trac/", "/trac", "/"),
+        ("^/trac(/|$)", "/trac/x/y", "/trac", "/x/y"),
+        ("^/", "/", "", "/"),
+        ("^/", "/x/y", "", "/x/y"),
+        ("^/(?!static/)", "/x/y", "", "/x/y"),
+        ("^/tr", "/trac/x", "/trac", "/x"),
+        (r"\.fcgi(/|$)", "/a/b.fcgi/c", "/a/b.fcgi", "/c"),
+        ("^", "/x", "", "/x"),
+        ("x$", "/a/x", "/a/x", ""),
+    ],
+)
+def test_a_match_divides_the_path_where_it_ends(
+    pattern: str, path: str, script_name: str, path_info: str
+) -> None:
+    found = re.search(pattern, path)
+    assert found is not None
+    split = split_match(RESPONDER, found.end(), path, "/srv")
+    assert (split.script_name, split.path_info) == (script_name, path_info)

@@ -1,0 +1,88 @@
+"""Which rule of `fastcgi.server` or `scgi.server` takes a request, and to which of its hosts it goes.
+
+As in lighttpd: first the ends of `map-extensions`, then the keys, each in the order of the text.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from appliance.config import GatewayRule, PoolDefinition, Settings
+from appliance.config.regex import compile_pattern, search
+from appliance.gateway.environment import Parameters, Split, split_match, split_prefix
+from appliance.pool.balance import BALANCES
+
+if TYPE_CHECKING:
+    from appliance.handlers.gateway import Desk, Services
+
+
+class Host:
+    """One host of a rule, ready to be asked."""
+
+    __slots__ = ("definition", "desk", "parameters")
+
+    def __init__(self, definition: PoolDefinition, desk: Desk, settings: Settings) -> None:
+        self.definition = definition
+        self.desk = desk
+        self.parameters = Parameters(
+            definition, settings.string("server.tag"), settings.optional_string("server.name") or ""
+        )
+
+
+class Rule:
+    """A key and its hosts."""
+
+    __slots__ = ("_balance", "_clock", "_key", "_pattern", "by_url", "hosts", "needle", "takes")
+
+    def __init__(self, rule: GatewayRule, balance: str, settings: Settings, services: Services) -> None:
+        key = self._key = rule.key
+        self.hosts = tuple(Host(pool, services.dispatch.desk(pool), settings) for pool in rule.pools)
+        self._clock = services.clock
+        self._balance = BALANCES[balance]([host.desk.pool for host in self.hosts])
+        self._pattern = pattern = compile_pattern(key[1:]) if key.startswith("~") else None
+        self.by_url = not rule.pools[0].check_local
+        self.needle = "" if pattern is not None else key  # what every path has that this rule takes
+        self.takes: Callable[[str], bool]  # whether this rule takes a path
+        if pattern is not None:
+            self.takes = lambda path: search(pattern, path) is not None
+        elif key.startswith("/"):
+            self.takes = lambda path: path.startswith(key)  # as a string, not by segments
+        else:
+            self.takes = lambda path: path.endswith(key)
+
+    def also(self, end: str) -> Rule:
+        """The same rule for paths with another end; hosts and their turns are shared."""
+        rule = copy.copy(self)
+        rule.needle = end
+        rule.takes = lambda path: path.endswith(end)
+        return rule
+
+    def host(self) -> Host:
+        """The host for the next request."""
+        return self.hosts[self._balance.choose(self._clock.now())]
+
+    def split(self, definition: PoolDefinition, path: str, root: str) -> Split:
+        """How a path that no file was looked for divides into script and rest."""
+        if self._pattern is not None:
+            found = search(self._pattern, path)
+            if found is not None:
+                return split_match(definition, found.end(), path, root)
+        return split_prefix(definition, self._key, path, root)
+
+
+def rules(settings: Settings, services: Services) -> Iterator[Rule]:
+    """The rules of one scope in the order in which they are asked."""
+    for gateway in ("fastcgi", "scgi"):
+        balance = settings.string(f"{gateway}.balance")
+        found = [
+            (rule.key, Rule(rule, balance, settings, services))
+            for rule in settings.rules(f"{gateway}.server")
+        ]
+        by_key = dict(found)
+        for end, key in settings.pairs(f"{gateway}.map-extensions"):
+            if key in by_key:  # it may be a key of another scope
+                yield by_key[key].also(end)
+        for _, rule in found:
+            yield rule
