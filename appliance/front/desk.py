@@ -8,7 +8,7 @@ back here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from appliance.config import PoolDefinition
 from appliance.gateway.upstream import Timeouts, Upstream
@@ -20,13 +20,6 @@ from appliance.pool.pool import Pool, QueueFull, Returned, Slot, State, Waiter
 TICK = 0.1  # seconds between looks at the queue while somebody waits
 DOUBT = 0.05  # seconds without a request for a process that broke a connection
 IDLE_TICK = 1.0  # seconds between looks for idle processes
-
-
-class Call(Waiter, Protocol):
-    """A request for this pool."""
-
-    def refused(self, reason: str) -> None:
-        """It cannot even wait: the queue is full, or nothing will ever serve it."""
 
 
 class Desk:
@@ -58,7 +51,7 @@ class Desk:
 
     # Calls
 
-    def enter(self, call: Call) -> None:
+    def enter(self, call: Waiter) -> None:
         """Serve a call: at once, or when a slot is free. Its `granted`, `expired` or `refused` is called,
         once.
         """
@@ -77,7 +70,7 @@ class Desk:
         self._grow()
         self._tick_while_waiting()
 
-    def leave(self, call: Call) -> None:
+    def leave(self, call: Waiter) -> None:
         """The client of a waiting call has gone."""
         self.pool.leave(call)
 
@@ -179,7 +172,8 @@ class Desk:
         if self._failing:
             self.pool.not_coming()
             if not self.pool.usable(self._loop.now()):
-                self.pool.refuse_all()
+                for call in self.pool.dismiss():
+                    call.refused(self._failing)
 
     def drain(self, spare: int) -> None:
         """This front leaves; `spare` requests are still on their way in and may need a slot."""

@@ -156,13 +156,13 @@ class Front:
             site = self._sites[settings] = compile_site(settings, self.services)
         return Exchange(self.services, site, connection, request)
 
-    def refused(self, connection: Connection, status: int, reason: str, line: bytes) -> None:
+    def refused(self, connection: Connection, status: int, reason: str, line: bytes | None) -> None:
         """A request could not be read."""
         address = connection.endpoint.remote_address
         self.services.log.info(
             f"a request from {address or connection.endpoint.socket} was refused with {status}: {reason}"
         )
-        if self._default_access_log is not None:
+        if line is not None and self._default_access_log is not None:
             self.services.access.write_refused(self._default_access_log, address, line, status)
 
     def closed(self, connection: Connection) -> None:

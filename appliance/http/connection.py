@@ -35,8 +35,8 @@ READ_SIZE = 65536
 PIPELINE_LIMIT = 65536  # octets of further requests read while one is answered
 PIPELINE_BURST = 32  # requests answered in one turn of the loop
 ARRIVAL_SECONDS = 0.1  # that a leaving server waits for the next request of a busy client
-LINGER_SECONDS = 5.0
-LINGER_OCTETS = 1 << 22
+LINGER_SECONDS = 5.0  # without an octet
+LONGEST_LINGER = 30.0
 
 
 class State(enum.Enum):
@@ -65,7 +65,7 @@ class Connection:
         "_incoming",
         "_input",
         "_keep",
-        "_lingered",
+        "_linger_until",
         "_output",
         "_sent",
         "_served",
@@ -99,7 +99,7 @@ class Connection:
         self._sent = 0  # octets of the body that the kernel took
         self._status = 0
         self._keep = True
-        self._lingered = 0
+        self._linger_until = 0.0
         self._incoming: Incoming | None = None
         self._stream: StreamBody | None = None
         self._sink: Sink | None = None
@@ -126,8 +126,7 @@ class Connection:
         if not data:
             self._client_gone()
         elif self.state is _LINGERING:
-            self._lingered += len(data)
-            if self._lingered > LINGER_OCTETS:
+            if self._deadline.after(LINGER_SECONDS) > self._linger_until:
                 self.close()
         else:
             self._input = self._input + data if self._input else data
@@ -320,6 +319,7 @@ class Connection:
     def _refuse(self, status: int, reason: str, data: bytes) -> None:
         """Answer a request that cannot be read, or not be read to its end; then close."""
         if self._transaction is not None:
+            self._service.refused(self, status, reason, None)
             self.answer(error_response(status, reason, close=True))
             return
         self.request = None
@@ -419,7 +419,7 @@ class Connection:
             self._input = b""
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_WR)
-            self._deadline.after(LINGER_SECONDS)
+            self._linger_until = self._deadline.after(LINGER_SECONDS) + LONGEST_LINGER
             self._watch()
         else:
             self.close()

@@ -13,6 +13,8 @@ from http import HTTPStatus
 from typing import Protocol
 
 Header = tuple[bytes, bytes]
+UNKNOWN = -1
+"""The length of a body that the handler knows nothing about: an application's answer to HEAD."""
 
 
 class OpenFile:
@@ -96,9 +98,8 @@ class Response:
         self.headers = [] if headers is None else headers
         self.body = body
         self.close = close  # end the connection after this response
-        self.length = (
-            length  # octets of the body a HEAD request did not get, where the body itself is not here
-        )
+        # Octets of the body a HEAD request did not get, where the body itself is not here; or UNKNOWN.
+        self.length = length
 
     def discard(self) -> None:
         """Release what the body holds without sending it."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 
 from appliance.http.request import Request
-from appliance.http.response import FileBody, Header, Response, StreamBody, reason_phrase
+from appliance.http.response import UNKNOWN, FileBody, Header, Response, StreamBody, reason_phrase
 
 BODYLESS = frozenset((204, 304))  # answers that never have a body (RFC 9110 sections 15.3.5 and 15.4.5)
 
@@ -78,6 +78,8 @@ def frame(
     chunked = False
     if length is None:
         length = len(body) if type(body) is bytes else _length(body)
+    elif length == UNKNOWN:
+        length = None
     if type(headers) is Fields and status == 200 and length == headers.length:
         start = headers.start
     else:

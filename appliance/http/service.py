@@ -49,9 +49,10 @@ class Service(Protocol):
     def open(self, connection: Connection, request: Request) -> Transaction:
         """Begin to answer a request."""
 
-    def refused(self, connection: Connection, status: int, reason: str, line: bytes) -> None:
-        """A request that could not be read was answered with `status`; `line` is its first line, as far as it
-        came.
+    def refused(self, connection: Connection, status: int, reason: str, line: bytes | None) -> None:
+        """A request could not be read, or not to its end, and was answered with `status`.
+
+        `line` is its first line as far as it came; None if it has a transaction, which is told as well.
         """
 
     def closed(self, connection: Connection) -> None:

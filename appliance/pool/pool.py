@@ -119,10 +119,9 @@ class Pool:
         self._grant(now)
         self._return_all()
 
-    def refuse_all(self) -> None:
-        """Nothing will come to serve the queue: every wait is over now (`expired`)."""
-        for _ in range(len(self._queue)):
-            self._queue.next().expired()
+    def dismiss(self) -> list[Waiter]:
+        """Nothing will come to serve the queue: those that waited, whom the caller tells."""
+        return [self._queue.next() for _ in range(len(self._queue))]
 
     def _take(self, now: float) -> Slot | None:
         best: Process | None = None

@@ -20,6 +20,9 @@ class Waiter(Protocol):
     def expired(self) -> None:
         """You have waited for queue-timeout; you are not in the queue any more."""
 
+    def refused(self, reason: str) -> None:
+        """You cannot wait, or need not wait any longer: `reason` says why nothing will serve you."""
+
 
 class QueueFull(Exception):
     """As many requests wait as may (queue-length). Answered with 503 and Retry-After."""

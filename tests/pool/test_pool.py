@@ -22,6 +22,9 @@ class Waiter:
     def expired(self) -> None:
         self.is_expired = True
 
+    def refused(self, reason: str) -> None:
+        raise AssertionError("the pool leaves that to its caller")
+
 
 class Site:
     """A pool with what it reported."""
@@ -110,8 +113,8 @@ def test_the_queue_is_bounded_in_length_and_time() -> None:
     assert not early.is_expired
     site.pool.expire(60.0)
     assert (early.is_expired, late.is_expired) == (True, False)
-    site.pool.refuse_all()
-    assert late.is_expired and not site.pool.waiting
+    assert site.pool.dismiss() == [late]
+    assert not late.is_expired and not site.pool.waiting
 
 
 def test_no_queue_at_all() -> None:

@@ -36,6 +36,9 @@ class Request:
         assert self.machine.expected.popleft() is self
         self.state = "expired"
 
+    def refused(self, reason: str) -> None:
+        raise AssertionError("the pool leaves that to its caller")
+
 
 class PoolMachine(RuleBasedStateMachine):
     requests = Bundle("requests")
