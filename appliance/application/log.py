@@ -30,4 +30,4 @@ def survive_a_full_disk() -> None:
             where = getattr(handler, "baseFilename", "the log")
             note(f"cannot write {where}: {sys.exc_info()[1]}; it said: {record.getMessage()}")
 
-    logging.Handler.handleError = remark  # type: ignore[method-assign]
+    logging.Handler.handleError = remark  # type: ignore[method-assign, assignment]

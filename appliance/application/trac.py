@@ -194,11 +194,18 @@ class TracApplication:
         return "it cannot be opened"
 
     def _index(self, environ: Environ, start_response: Any) -> list[bytes]:
+        found = {
+            name: self._catalogue.summary(name, path, self._failures.get(path))
+            for name, path in self._projects.all().items()
+        }
+        titles = [summary.title for summary in found.values()]
         entries = []
-        for name, path in self._projects.all().items():
-            summary = self._catalogue.summary(name, path, self._failures.get(path))
+        for name, summary in found.items():
+            # Two of one title are told apart by their names in the URL.
+            shared = titles.count(summary.title) > 1 and summary.title != name
+            title = f"{summary.title} ({name})" if shared else summary.title
             href = environ["SCRIPT_NAME"] + "/" + segment(name)
-            entries.append(pages.Entry(name, summary.title, summary.description, href, summary.unavailable))
+            entries.append(pages.Entry(name, title, summary.description, href, summary.unavailable))
         entries.sort(key=lambda entry: entry.title.lower())
         if not self._index_template:
             return pages.answer(start_response, "200 OK", pages.index(entries))

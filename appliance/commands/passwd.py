@@ -51,8 +51,8 @@ def run(argv: list[str]) -> int:
         return 0
     ask = sys.stdin.isatty() and not options["--stdin"]
     if options["--verify"]:
-        return _verify(path, user, getpass(f"Password of {user}: ") if ask else _line())
-    password = _ask_twice(user) if ask else _line()
+        return _verify(path, user, getpass(f"Password of {user}: ") if ask else _line("nothing was verified"))
+    password = _ask_twice(user) if ask else _line("nothing was changed")
     created = not path.exists()
     set_password(path, user, password)
     if created:
@@ -81,8 +81,8 @@ def _ask_twice(user: str) -> str:
     return password
 
 
-def _line() -> str:
+def _line(consequence: str) -> str:
     octets = sys.stdin.buffer.readline(_LINE_LIMIT)
     if not octets:
-        raise UserError("no password came on standard input; nothing was changed")
+        raise UserError(f"no password came on standard input; {consequence}")
     return octets.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")

@@ -58,6 +58,9 @@ def run(argv: list[str]) -> int:
     if name is None:
         print(_listing(), end="")
         return 0
+    if name in ("-h", "--help"):  # docopt takes it for the name
+        print(USAGE, end="")
+        return 0
     module = registry.find(name).module()
     arguments = words["<options>"]
     if arguments and arguments[0] in module.INTERNAL:

@@ -7,6 +7,7 @@ the processes of a changed pool come up beside those they replace. Two pools nev
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from appliance.config import PoolDefinition
 from appliance.errors import UserError
+from appliance.supervisor import rundir
 from appliance.supervisor.guardian import Guardian
 from appliance.supervisor.holders import holder_of_port
 from appliance.supervisor.identity import Identity
@@ -39,6 +41,7 @@ class Addresses:
         self._run_directory = run_directory
         self._guardian = guardian
         self._taken: set[str] = set()
+        self._made: set[Path] = set()
 
     def bind(self, definition: PoolDefinition, front: Identity) -> Bound:
         """A free address for one more process, only the front may connect to it. UserError: it cannot be
@@ -52,7 +55,9 @@ class Addresses:
             else:
                 listener = self._bind_port(definition, number)
         except OSError as error:
-            raise UserError(f"cannot listen on {address}: {error.strerror}") from error
+            directory = os.path.dirname(address.removeprefix("unix:"))
+            missing = error.errno == errno.ENOENT and f"there is no directory {directory}; create it"
+            raise UserError(f"cannot listen on {address}: {missing or error.strerror}") from error
         self._taken.add(address)
         return Bound(listener, address)
 
@@ -63,6 +68,11 @@ class Addresses:
             path = address.removeprefix("unix:")
             remove_unix(path)
             self._guardian.discard_socket(path)
+            directory = Path(path).parent
+            if directory in self._made:
+                with contextlib.suppress(OSError):  # the others' sockets are in it
+                    directory.rmdir()
+                    self._made.discard(directory)
 
     def protect(self, path: str) -> None:
         """A unix socket that we listen on ourselves: removed with us, never given to an application."""
@@ -82,6 +92,9 @@ class Addresses:
         return f"unix:{self._run_directory / definition.name}-{number}.sock"
 
     def _bind_unix(self, path: str, definition: PoolDefinition, front: Identity) -> socket.socket:
+        directory = Path(path).parent
+        if directory != self._run_directory and rundir.prepare_another(directory, front.gid):
+            self._made.add(directory)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # Nobody may connect between the bind and the chown.
         mask = os.umask(0o177)

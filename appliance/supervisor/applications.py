@@ -139,9 +139,10 @@ class Applications:
 
     def stop(self, *, urgent: bool) -> None:
         """End the pool for good."""
+        # The policy first: what the template gives up now is not to be started again.
+        self.policy.stop(urgent=urgent)
         if self.template is not None:
             self.template.stop()
-        self.policy.stop(urgent=urgent)
         self._act()
 
     # Actions
@@ -250,7 +251,8 @@ class Applications:
         application = self.processes.pop(process, None)
         if application is not None:
             self._put_away(application)
-        self._log(process, "error", f"it could not be started: {reason}")
+        if self.policy.states().get(process) is not pool.State.ENDING:
+            self._log(process, "error", f"it could not be started: {reason}")
         self.policy.ended(process, reason, stderr, self._around.loop.now())
         self._act()
 
@@ -276,11 +278,11 @@ class Applications:
         self._around.addresses.free(application.address)
 
     def _end(self, process: str, *, urgent: bool) -> None:
-        pid = self.processes[process].pid
-        if pid is None:
+        application = self.processes.get(process)
+        if application is None or application.pid is None:
             # It is on its way out of the template: `_up` will end it, `_not_started` forget it.
             return
-        self._around.children.end(pid, self._steps(urgent=urgent))
+        self._around.children.end(application.pid, self._steps(urgent=urgent))
 
     def _steps(self, *, urgent: bool) -> Steps:
         if self.template is not None:

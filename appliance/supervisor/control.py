@@ -185,8 +185,10 @@ def find(name: str | None) -> Path:
     listed = ", ".join(running) or "none"
     if not running:
         where = base_directory()
+        others = "" if os.geteuid() == 0 else " (root sees root's, with sudo)"
         raise UserError(
-            f"no fcgibox of this user is running (looked in {where}); --control PATH names another's socket"
+            f"no fcgibox of this user is running{others}; looked in {where}; --control PATH names a socket "
+            "elsewhere"
         )
     if name is None or fitting:
         raise UserError(f"several instances are running: {listed}; say which one")

@@ -57,6 +57,17 @@ def prepare(directory: Path, group: int) -> Lock:
     return lock
 
 
+def prepare_another(directory: Path, group: int) -> bool:
+    """Create the run directory that a recipe's printed text names for its sockets, if that is what this is
+    and nobody has. True if it is there anew. Raises UserError as `prepare` does."""
+    if directory.parent != base_directory() or directory.exists():
+        return False
+    _make(directory.parent, 0o755)
+    _make(directory, 0o710)
+    hand_over(directory, group)
+    return True
+
+
 def hand_over(directory: Path, group: int) -> None:
     """Let the front's group through, nobody else."""
     if os.geteuid() == 0:

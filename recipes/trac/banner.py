@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
+from appliance.program import spoken
 from appliance.supervisor.source import Running
+from recipes.trac.creation import secret_file
 from recipes.trac.listen import Listen, urls
-from recipes.trac.passwords import reset_command
+from recipes.trac.passwords import ADMIN, reset_command
 from recipes.trac.text import Site
 
 _WIDTH = 11
@@ -62,16 +65,35 @@ def _rows(site: Site, running: Running, administrators: dict[str, str]) -> Itera
             f" a stop gives running requests {running.graceful_limit:g} s"
         ],
     )
-    files = dict.fromkeys(project.password_file for project in site.projects)
-    if site.others is not None:
-        files[site.others.password_file] = None
-    closed = "   does not exist yet, and closes its login"
-    shown = [file if os.path.isfile(file) else file + closed for file in files]
-    yield "passwords", shown[:_MOST_PROJECTS]
+    yield "passwords", list(_passwords(site))[:_MOST_PROJECTS]
+    secrets = [secret_file(Path(directory)) for directory in administrators]
+    found = [str(file) for file in secrets if os.path.exists(file)]
+    if found:
+        yield (
+            "first login",
+            [f"{ADMIN}; read the password, then delete its file: {found[0]}", *found[1:_MOST_PROJECTS]],
+        )
     for file in list(administrators.values())[:1]:
         yield "forgotten?", [f"{reset_command(file)}   sets a new one"]
-    yield "log", [running.error_log or "here, and log/trac.log in each environment"]
-    yield "stop", [f"Ctrl-C, or: fcgibox stop {running.run_directory.name}"]
+    yield "log", [f"{running.error_log or 'here'}, and log/trac.log in each environment"]
+    yield "stop", [f"Ctrl-C, or: {spoken()} stop {running.run_directory.name}"]
+
+
+def _passwords(site: Site) -> Iterator[str]:
+    files = dict.fromkeys(project.password_file for project in site.projects)
+    for file in files:
+        yield file + _why_closed(file, "its login")
+    if site.others is not None and site.others.password_file not in files:
+        file = site.others.password_file
+        yield file + _why_closed(file, "the login of projects without a file of their own")
+
+
+def _why_closed(file: str, what: str) -> str:
+    if not os.path.isfile(file):
+        return f"   does not exist yet, and closes {what}"
+    if not os.access(file, os.R_OK):
+        return f"   cannot be read, and closes {what}"
+    return ""
 
 
 def _open(site: Site) -> list[str]:

@@ -36,6 +36,8 @@ class Order:
     """What to make."""
 
     directory: Path
+    project: str
+    """What it is called: in its pages' titles, in the index of projects."""
     password_file: Path
     demo: bool
     terminal: bool
@@ -129,7 +131,7 @@ def _remove(directory: Path) -> None:
 def _run_maker(order: Order, staging: Path, program: tuple[str, ...], account: Account) -> None:
     request = {
         "directory": str(staging),
-        "project": order.directory.name,
+        "project": order.project,
         "admin": ADMIN,
         "demo": order.demo,
     }

@@ -11,6 +11,7 @@ import enum
 import fnmatch
 import importlib.util
 import os
+import pwd
 import shlex
 import sqlite3
 from dataclasses import dataclass
@@ -62,6 +63,8 @@ def examine(directory: Path) -> Kind:
         return Kind.MISSING
     except NotADirectoryError:
         raise UserError(f"{directory} is not a directory; a Trac environment is one") from None
+    except PermissionError:
+        raise UserError(f"cannot read {directory}: {_closed(directory)}") from None
     except OSError as error:
         raise UserError(f"cannot read {directory}: {error.strerror}") from None
     if is_environment(directory):
@@ -78,6 +81,14 @@ def examine(directory: Path) -> Kind:
         f"{directory} is not a Trac environment, and not empty: it holds {_some(sorted(names - _IGNORED))}. "
         "Nothing was touched; choose a missing or empty directory for a new environment"
     )
+
+
+def _closed(directory: Path) -> str:
+    try:
+        owner = pwd.getpwuid(directory.stat().st_uid).pw_name
+    except (OSError, KeyError):
+        return "permission denied; start this as its owner, or as root"
+    return f"it belongs to {owner}; start this as {owner} (sudo -u {owner} …), or as root"
 
 
 def is_environment(directory: Path) -> bool:

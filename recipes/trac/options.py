@@ -233,12 +233,12 @@ def _text(option: str, value: str | None) -> str | None:
 def _processes(value: str | None) -> tuple[int, int] | None:
     if value is None:
         return None
-    match = re.fullmatch(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", value)
+    match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", value)
     if match is None:
         raise _wrong(f"--processes {value}: say MIN-MAX, like 1-4, or one number")
     low, high = int(match[1]), int(match[2] or match[1])
     if not 1 <= low <= high <= _MOST_PROCESSES:
-        raise _wrong(f"--processes {value}: 1 <= MIN <= MAX <= {_MOST_PROCESSES}")
+        raise _wrong(f"--processes {value}: 1 is the least, {_MOST_PROCESSES} the most, and MIN comes first")
     return low, high
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from appliance.errors import UserError
 from appliance.passwords.store import read
 from appliance.passwords.writing import set_password
+from appliance.program import spoken
 from recipes.trac.accounts import Account, run_as
 
 ADMIN = "admin"
@@ -93,4 +94,4 @@ def _as_owner(account: Account, file: Path, work: Callable[[], None]) -> None:
 
 def reset_command(file: str) -> str:
     """How to set the administrator's password anew."""
-    return f"fcgibox passwd {shlex.quote(file)} {ADMIN}"
+    return f"{spoken()} passwd {shlex.quote(file)} {ADMIN}"

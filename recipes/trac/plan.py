@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from appliance.errors import UserError
 from appliance.supervisor.rundir import run_directory
@@ -21,7 +22,7 @@ from recipes.trac.creation import Created, Order, create, secret_file
 from recipes.trac.environments import Kind, examine, inspect, is_environment, projects_below, validate
 from recipes.trac.machine import Machine, trac_package
 from recipes.trac.options import INDEX, Options, expressible, valid_name
-from recipes.trac.reach import READ, WRITE, require
+from recipes.trac.reach import READ, WRITE, first_problem, not_writable, require, require_directory
 from recipes.trac.text import Project, Site, render
 
 _NEW_LIMIT = 50 << 20
@@ -60,6 +61,7 @@ class TracPlan:
             raise UserError(f"{self._parent} is itself an environment: did you mean --env {self._parent}?")
         for _, directory in options.environments:
             examine(directory)  # first of all: no advice to change the owner of what is no environment
+        _refuse_nested([directory for _, directory in options.environments])
         self._account = choose(options.user, self._owned())
         self._created: list[Created] = []
         self.instance = _instance(self._parent or self._environments()[0][1], options)
@@ -108,7 +110,11 @@ class TracPlan:
             if not passwords.has_user(file, passwords.ADMIN):
                 where = "" if _terminal() else f"; it would be in {secret_file(directory)}"
                 lines.append(f"would give it an administrator, admin, with a new password, in {file}{where}")
-        lines += [f"would serve {project.directory} at {_where(site, project)}" for project in site.projects]
+        lines += [
+            f"would serve {project.directory} at {_where(site, project)}"
+            for project in site.projects
+            if self._parent is None or self._problem(Path(project.directory)) is None
+        ]
         if not site.projects:
             lines.append(
                 f"there is no environment below {site.parent} yet; one that is created appears by itself"
@@ -128,12 +134,13 @@ class TracPlan:
     def prepare(self) -> None:
         """Check, then create the environments that are missing. Raises UserError."""
         self._validate()
-        for name in _DECIDED:
+        for variable in _DECIDED:
             os.environ.pop(
-                name, None
+                variable, None
             )  # the Trac processes inherit our environment, and the recipe decides this
-        for _, directory in self._missing():
-            order = Order(directory, self._password_file_of(directory), self._options.demo, _terminal())
+        for name, directory in self._missing():
+            file = self._password_file_of(directory)
+            order = Order(directory, name or directory.name, file, self._options.demo, _terminal())
             created = create(order, self._machine.program, self._account)
             self._created.append(created)
             _tell(created)
@@ -157,9 +164,10 @@ class TracPlan:
         administrators = {}
         for project in site.projects:
             file = Path(project.password_file)
-            if file.is_file() and passwords.has_user(file, passwords.ADMIN):
-                administrators[project.directory] = project.password_file
-        return start_block.banner(site, running, administrators, tuple(self._notes()))
+            with contextlib.suppress(UserError):  # one that cannot be read is shown as such
+                if passwords.has_user(file, passwords.ADMIN):
+                    administrators[project.directory] = project.password_file
+        return start_block.banner(site, running, administrators, (*self._notes(), *self._first_start()))
 
     def _environments(self) -> list[tuple[str | None, Path]]:
         """The projects as of now; below a parent directory those that are environments."""
@@ -177,11 +185,17 @@ class TracPlan:
         return [item for item in self._environments() if examine(item[1]) is not Kind.ENVIRONMENT]
 
     def _owned(self) -> list[Path]:
-        """The directories whose owners say who runs Trac; root's empty parent directory says nothing."""
+        """The directories whose owners say who runs Trac; root's empty parent directory says nothing.
+
+        Below a parent directory one that root made by mistake must not keep the others from being served.
+        """
         found = [directory for _, directory in self._environments()]
-        if not found and self._parent is not None and self._parent.stat().st_uid != 0:
+        if self._parent is None:
+            return found
+        ours = [directory for directory in found if directory.stat().st_uid != 0]
+        if not ours and self._parent.stat().st_uid != 0:
             return [self._parent]
-        return found
+        return ours or found
 
     def _project(self, name: str | None, directory: Path) -> Project:
         said = self._options.password_files.get(name or "") or self._options.password_file
@@ -243,20 +257,46 @@ class TracPlan:
 
     def _validate(self) -> None:
         """Everything that can be known to fail. Raises UserError."""
-        for _, directory in self._environments():
-            if self._parent is None:
-                examine(directory)
+        self._require_places()
         require(self._account, self._needs())
         if self._parent is None:
             for _, directory in self._environments():
+                examine(directory)
                 problem = self._problem(directory)
                 if problem is not None:
                     raise UserError(problem)
 
+    def _require_places(self) -> None:
+        """What the start would create or open for writing, before anything is created."""
+        log = self._options.access_log
+        if log is not None and not log.startswith("/dev/"):
+            require_directory(f"--access-log {log}", Path(log).parent)
+        for listen in self._options.listen:
+            if listen.is_path:
+                require_directory(f"--listen {listen}", Path(listen.address).parent)
+        who = "root" if os.geteuid() == 0 else self._account.name
+        for _, directory in self._missing():
+            if (closed := not_writable(directory)) is not None:
+                raise UserError(
+                    f"cannot create {directory}: {closed} cannot be written by {who}; "
+                    f"choose another, or have root make it: install -d -o {who} {quote(str(directory))}"
+                )
+            file = self._password_file_of(directory)
+            if passwords.has_user(file, passwords.ADMIN):
+                continue
+            for needed in (file, *(() if _terminal() else (secret_file(directory),))):
+                if (closed := not_writable(needed)) is not None:
+                    raise UserError(
+                        f"cannot create {needed}, which stands beside the environment: {closed} cannot be "
+                        f"written by {who}; choose a directory one level deeper: "
+                        f"--env {quote(str(directory / 'trac'))}"
+                    )
+
     def _problem(self, directory: Path) -> str | None:
         """Why an existing environment cannot be served, found out as the user who will serve it."""
-        if not is_environment(directory):
-            return None
+        unreachable = first_problem(self._account, directory, self._needs_of(directory))
+        if unreachable is not None or not is_environment(directory):
+            return unreachable
         problem: str | None = run_as(self._account, lambda: validate(directory))
         return problem
 
@@ -272,10 +312,11 @@ class TracPlan:
             yield self._options.plugins, READ
         if self._parent is not None:
             yield self._parent, READ
-        for _, directory in self._environments():
-            yield directory, READ
-            if not is_environment(directory):
-                continue
+
+    def _needs_of(self, directory: Path) -> Iterator[tuple[Path, int]]:
+        """Of an environment, or of the empty place for one."""
+        yield directory, READ
+        if is_environment(directory):
             for part in ("db", "log", "files"):
                 yield directory / part, WRITE
             for part in ("conf/trac.ini", "htdocs", "plugins", "templates"):
@@ -289,7 +330,9 @@ class TracPlan:
         notes = []
         for name in projects_below(self._parent):
             directory = self._parent / name
-            if not is_environment(directory):
+            if not os.access(directory, os.R_OK | os.X_OK):
+                notes.append(f"{directory} cannot be read by {self._account.name}; it is not served")
+            elif not is_environment(directory):
                 notes.append(f"{directory} is not a Trac environment; it is not served")
             elif not valid_name(name) or expressible(name) is not None:
                 notes.append(
@@ -298,6 +341,21 @@ class TracPlan:
             elif (problem := self._problem(directory)) is not None:
                 notes.append(problem)
         return notes
+
+    def _first_start(self) -> list[str]:
+        """What concerns new environments only."""
+        notes = []
+        if self._options.demo and not self._created and not self._missing():
+            notes.append("--demo has done nothing: it is for an environment that is being created")
+        return notes
+
+
+def _refuse_nested(directories: Sequence[Path]) -> None:
+    """A new environment inside another one would be among its files."""
+    for inner in directories:
+        for outer in directories:
+            if inner != outer and inner.is_relative_to(outer) and not is_environment(inner):
+                raise UserError(f"{inner} is inside {outer}; choose a directory beside it", status=2)
 
 
 def _where(site: Site, project: Project) -> str:

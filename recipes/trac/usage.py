@@ -19,7 +19,8 @@ Where it answers:
   --listen=ADDR        8000, :8000, ADDR:PORT, [::]:80 or unix:/path; may be repeated.
                        Without an address it is this machine only. Default: 127.0.0.1:8000
   --lan                all interfaces, wherever --listen names no address
-  --url=URL            what browsers see, when another server or TLS stands in front
+  --url=URL            what browsers see, when another server or TLS stands in front:
+                       https://example.org, or with the path that it puts before ours
 
 Who may log in:
   --htpasswd=FILE      password file of all projects; NAME=FILE: of one; /=FILE: of the index
@@ -31,7 +32,8 @@ How it runs:
   --user=NAME          run as this user (only root can choose); default: the environment's
                        owner, www-data for a new one
   --processes=MIN-MAX  Trac processes; default: from 1 to what processors and memory allow
-  --locale=NAME        language and formats of Trac's own texts, e.g. de_DE.UTF-8
+  --locale=NAME        an installed locale such as de_DE.UTF-8, for plugins that ask for it; Trac's
+                       own texts and dates follow the browser's language
   --plugins-dir=DIR    plugins for all projects: .py and .egg files, unpacked wheels
   --access-log=FILE    write a line per request (Combined format); `-` is the terminal
 
@@ -46,6 +48,9 @@ Password files. The first of these that exists is the project's:
   4. DIR/conf/htpasswd         5. with --parent-dir: PARENT/htpasswd, then PARENT/.htpasswd
 If there is none the login is closed until DIR.htpasswd appears. They are read again when they
 change. `fcgibox passwd FILE USER` writes them; those of Apache work as they are.
+
+A new environment gets a user admin, who may do everything. The password is shown once on a
+terminal; without one it is in DIR.admin-password, which only Trac's user can read.
 
 Examples:
   fcgibox recipe trac --env ./mytrac --demo

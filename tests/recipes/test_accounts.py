@@ -16,7 +16,7 @@ from appliance.errors import UserError
 from recipes.trac.accounts import Account, choose, run_as
 from recipes.trac.reach import READ, WRITE, require
 from tests.box import Box
-from tests.recipes.sites import OWNER, environment, give
+from tests.recipes.sites import OWNER, environment, give, plan
 
 ROOT = os.geteuid() == 0
 
@@ -64,8 +64,35 @@ def test_an_unreadable_environment(box: Box, place: Path) -> None:
     done = unprivileged(box, "recipe", "trac", "--env", str(env), "--listen", str(box.port), "--check")
     assert done.stderr == (
         f"fcgibox: Trac runs as {me}, and {env}/conf/trac.ini cannot be read by {me}: "
-        f"chmod -R o+r {env}/conf/trac.ini   (or: setfacl -R -m u:{me}:r {env}/conf/trac.ini)\n"
+        f"chmod -R u+r {env}/conf/trac.ini\n"
     )
+
+
+def test_what_cannot_be_created_is_said_before(box: Box, place: Path) -> None:
+    me = OWNER if ROOT else pwd.getpwuid(os.geteuid()).pw_name
+    words = ("recipe", "trac", "--listen", str(box.port), "--check", "--env")
+    if not ROOT:
+        place.chmod(0o555)
+    done = unprivileged(box, *words, f"{place}/new")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"fcgibox: cannot create {place}/new: {place} cannot be written by {me}; choose another, "
+        f"or have root make it: install -d -o {me} {place}/new\n",
+    )
+    place.chmod(0o755)
+    (place / "volume").mkdir()
+    give(place / "volume")
+    if not ROOT:
+        place.chmod(0o555)
+    done = unprivileged(box, *words, f"{place}/volume")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"fcgibox: cannot create {place}/volume.htpasswd, which stands beside the environment: {place} "
+        f"cannot be written by {me}; choose a directory one level deeper: --env {place}/volume/trac\n",
+    )
+    done = unprivileged(box, *words, f"{place}/volume/trac")
+    assert done.returncode == 0, done.stderr
+    place.chmod(0o755)
 
 
 def test_run_as_hands_on_answers_and_refusals() -> None:
@@ -158,6 +185,34 @@ if ROOT:
             f"  {env}/db cannot be written by www-data: chown -R www-data: {env}/db",
             f"  {env}/log cannot be written by www-data: chown -R www-data: {env}/log",
         ]
+
+    def test_what_belongs_to_somebody_else_is_handed_over(place: Path) -> None:
+        """Not opened to everybody: trac.ini may hold passwords."""
+        env = environment(place / "env")
+        os.chown(env / "conf" / "trac.ini", 0, 0)
+        (env / "conf" / "trac.ini").chmod(0o600)
+        with pytest.raises(UserError) as caught:
+            plan("--env", env).check()
+        assert str(caught.value) == (
+            f"Trac runs as www-data, and {env}/conf/trac.ini cannot be read by www-data: "
+            f"chown -R www-data: {env}"
+        )
+
+    def test_one_of_roots_does_not_stop_the_others(box: Box, place: Path) -> None:
+        parent = place / "parent"
+        environment(parent / "good")
+        bad = environment(parent / "bad")
+        for path in (bad, *bad.rglob("*")):
+            os.chown(path, 0, 0)
+        (bad / "conf" / "trac.ini").chmod(0o600)
+        done = box.run("recipe", "trac", "--parent-dir", parent, "--listen", str(box.port), "--check")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("would run as www-data, ")
+        assert f"would serve {parent}/good at /good\n" in done.stdout
+        assert f"would serve {bad} " not in done.stdout
+        assert done.stdout.splitlines()[-1] == (
+            f"Trac runs as www-data, and {bad}/db cannot be written by www-data: chown -R www-data: {bad}"
+        )
 
     def problem(account: Account, path: Path, need: int) -> str:
         with pytest.raises(UserError) as caught:

@@ -58,7 +58,8 @@ def test_a_missing_directory_becomes_an_environment(made: Path, box: Box) -> Non
     # The log names the file and never the password.
     assert f"The password of admin is in {secret}" in box.log()
     assert password not in box.log()
-    assert f"`fcgibox passwd '{passwords}' admin` sets another" in box.log()
+    assert f"fcgibox passwd '{passwords}' admin` sets another" in box.log()
+    assert f"first login admin; read the password, then delete its file: {secret}\n" in box.log()
 
     ini = (made / "conf" / "trac.ini").read_text()
     assert re.search(r"^max_size = 52428800$", ini, re.M)
@@ -77,6 +78,7 @@ def test_the_next_start_leaves_it_alone(made: Path, box: Box) -> None:
     ini = made / "conf" / "trac.ini"
     before = (ini.read_bytes(), ini.stat().st_mtime_ns, os.listdir(made.parent))
     box.recipe("trac", "--env", made, "--demo", "--private", "--locale", "C.UTF-8", "--processes", "1")
+    assert box.log_contains("--demo has done nothing: it is for an environment that is being created")
     assert box.get("/wiki").status == 401
     password = made.with_name("my project.admin-password").read_text().strip()
     assert b"Welcome" in box.fetch("/wiki", user=("admin", password)).body
@@ -195,3 +197,43 @@ def test_a_taken_port_is_said_before_anything_is_created(box: Box, place: Path) 
     assert done.returncode == 1
     assert f"cannot listen on 127.0.0.1:{box.port}" in done.stderr
     assert not (place / "second").exists()
+
+
+def test_nothing_is_created_where_the_server_could_not_start(box: Box, place: Path) -> None:
+    words = ("recipe", "trac", "--env", place / "new")
+    for options, message in (
+        (
+            ("--listen", str(box.port), "--access-log", place / "no" / "log"),
+            f"--access-log {place}/no/log: there is no directory {place}/no: mkdir -p {place}/no",
+        ),
+        (
+            ("--listen", f"unix:{place}/no/socket"),
+            f"--listen unix:{place}/no/socket: there is no directory {place}/no: mkdir -p {place}/no",
+        ),
+    ):
+        for check in ((), ("--check",)):
+            done = box.run(*words, *options, *check)
+            assert (done.returncode, done.stderr) == (1, f"fcgibox: {message}\n")
+            assert not (place / "new").exists()
+
+
+def test_a_new_environment_inside_another_is_refused(box: Box, place: Path) -> None:
+    for one, two in (("new", "new/inner"), ("new/inner", "new")):
+        done = box.run("recipe", "trac", "--env", place / one, "--env", place / two, "--check")
+        assert (done.returncode, done.stderr) == (
+            2,
+            f"fcgibox: {place}/new/inner is inside {place}/new; choose a directory beside it\n",
+        )
+
+
+def test_a_named_project_is_called_by_its_name(box: Box, place: Path) -> None:
+    box.recipe("trac", "--env", f"web={place}/a/trac", "--env", f"shop={place}/b/trac", "--processes", "1")
+    index = box.get("/").body.decode()
+    assert "<h2>web</h2>" in index and "<h2>shop</h2>" in index
+    # Two of one name are told apart.
+    assert box.stop() == 0
+    ini = place / "b" / "trac" / "conf" / "trac.ini"
+    ini.write_text(ini.read_text().replace("name = shop", "name = web"))
+    box.start()
+    index = box.get("/").body.decode()
+    assert "<h2>web</h2>" in index and "<h2>web (shop)</h2>" in index

@@ -68,8 +68,14 @@ def refusal(*words: Any) -> tuple[str, int]:
             "or https://example.org/trac",
         ),
         (["--env", "ENV", "--processes", "many"], "--processes many: say MIN-MAX, like 1-4, or one number"),
-        (["--env", "ENV", "--processes", "4-2"], "--processes 4-2: 1 <= MIN <= MAX <= 64"),
-        (["--env", "ENV", "--processes", "0"], "--processes 0: 1 <= MIN <= MAX <= 64"),
+        (
+            ["--env", "ENV", "--processes", "4-2"],
+            "--processes 4-2: 1 is the least, 64 the most, and MIN comes first",
+        ),
+        (
+            ["--env", "ENV", "--processes", "0"],
+            "--processes 0: 1 is the least, 64 the most, and MIN comes first",
+        ),
         (
             ["--env", "ENV", "--locale", "xx_YY"],
             "--locale xx_YY: this machine has no such locale; `locale -a` lists those it has "

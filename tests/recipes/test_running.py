@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -101,8 +103,15 @@ def test_the_start_block(box: Box, projects: Projects) -> None:
     assert "1-2 Trac processes as " in rows["runs"]
     assert rows["passwords"] == f"{parent}/alpha.htpasswd"
     assert f"{parent}/beta.htpasswd   does not exist yet, and closes its login" in box.log()
-    assert rows["forgotten?"] == f"fcgibox passwd {parent}/alpha.htpasswd admin   sets a new one"
+    assert rows["forgotten?"] == f"{typed(box)} passwd {parent}/alpha.htpasswd admin   sets a new one"
+    others = "does not exist yet, and closes the login of projects without a file of their own"
+    assert f"{parent}/htpasswd   {others}\n" in box.log()
     assert rows["note"] == f"{parent}/notes is not a Trac environment; it is not served"
+
+
+def typed(box: Box) -> str:
+    """The program as it must be typed here: it is not where the shell looks for it."""
+    return " ".join(map(shlex.quote, box.program))
 
 
 def test_two_at_once_are_refused(boxes: Callable[[], Box], projects: Projects) -> None:
@@ -116,3 +125,37 @@ def test_two_at_once_are_refused(boxes: Callable[[], Box], projects: Projects) -
     other = second.run(*words, "--env", projects.parent / "alpha")
     assert other.returncode == 1
     assert f"{projects.parent}/alpha/db is already served by process {first.pid}" in other.stderr
+
+
+def test_trac_writes_its_own_log(box: Box, projects: Projects) -> None:
+    log = projects.single / "log" / "trac.log"
+    box.recipe("trac", "--env", projects.single, "--processes", "1")
+    assert box.get("/no-such-page").status == 404
+    assert "No handler matched request to /no-such-page" in log.read_text()
+
+
+def test_a_full_disk_leaves_the_pages_readable(box: Box, projects: Projects) -> None:
+    log = projects.single / "log" / "trac.log"
+    log.unlink(missing_ok=True)
+    log.symlink_to("/dev/full")
+    box.recipe("trac", "--env", projects.single, "--processes", "1")
+    assert box.get("/wiki").status == 200
+    assert box.get("/no-such-page").status == 404
+    remarks = [line for line in box.log().splitlines() if "No space left on device" in line]
+    assert remarks and all(
+        f"cannot write {log}: [Errno 28] No space left on device" in line for line in remarks
+    )
+    assert len(remarks) <= 2, remarks  # one of the template, one of the process
+    assert "Traceback" not in box.log()
+
+
+def test_the_printed_text_is_served(box: Box, projects: Projects) -> None:
+    """As the README says: print, edit, serve. The sockets' directory is made, and goes again."""
+    words = ("--env", projects.single, "--listen", f"127.0.0.1:{box.port}", "--processes", "1")
+    text = box.run("recipe", "trac", *words, "--print").stdout
+    sockets = Path(re.search(r'"socket" => "(.*)/trac.sock"', text)[1])  # type: ignore[index]
+    assert not sockets.exists()
+    box.serve(text)
+    assert box.get("/wiki").status == 200
+    assert box.stop() == 0
+    assert not sockets.exists()

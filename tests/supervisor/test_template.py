@@ -104,3 +104,14 @@ def test_a_stop_ends_all(supervised: Supervised) -> None:
     assert supervised.wait() == 0
     assert not any(processes.alive(pid) for pid in everybody)
     assert "killed" not in supervised.log(), supervised.log()
+
+
+def test_a_stop_while_it_warms_is_no_failure(supervised: Supervised) -> None:
+    gate = supervised.directory / "gate"
+    os.mkfifo(gate)
+    supervised.start(templated(supervised, warm=f"open({str(gate)!r}).read()"))
+    until(lambda: supervised.pool()["template"] is not None and len(supervised.pool()["processes"]) == 2)
+    supervised.signal(signal.SIGTERM)
+    assert supervised.wait() == 0
+    assert "could not be started" not in supervised.log(), supervised.log()
+    assert "app-2" not in supervised.log(), supervised.log()
