@@ -38,6 +38,7 @@ class Desk:
             definition.connect_timeout, definition.write_timeout, definition.read_timeout
         )
         self._ticking = False
+        self._draining = False
         self._failing = ""  # why processes do not come up, while they do not
         self.requests = 0  # answered or failed
         self.pool = Pool(definition, self._retired, self._released)
@@ -177,6 +178,7 @@ class Desk:
 
     def drain(self, spare: int) -> None:
         """This front leaves; `spare` requests are still on their way in and may need a slot."""
+        self._draining = True
         for returned in self.pool.drain(spare):
             self._released(returned)
 
@@ -216,6 +218,10 @@ class Desk:
     def _tick(self) -> None:
         self._ticking = False
         self.pool.expire(self._loop.now())
+        if self._draining and not any(p.size or not p.capped for p in self.pool.processes.values()):
+            # Our last process died, and what follows it belongs to the next front: an answer, not a silence.
+            for call in self.pool.dismiss():
+                call.refused("this front is leaving, and no process is left for it")
         if self.pool.waiting:
             self._grow()
             self._tick_while_waiting()

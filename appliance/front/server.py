@@ -40,7 +40,6 @@ from appliance.report.access_log import AccessLog
 from appliance.report.writer import Writer
 from appliance.supervisor.channel import Channel
 
-ARRIVING = frozenset((State.IDLE, State.HEAD, State.BODY))
 HEAD_SECONDS = 30.0
 ARRIVAL_SECONDS = 1.0  # a new connection is not closed for another one before that
 LEAVING_TICK = 0.1  # seconds between looks whether a leaving front is done
@@ -248,7 +247,7 @@ class Front:
 
     def _give_back(self) -> None:
         # A request that is still on its way in may need a slot when it is complete.
-        arriving = sum(connection.state in ARRIVING for connection in self._connections)
+        arriving = sum(connection.is_arriving for connection in self._connections)
         self.services.dispatch.drain(arriving)
 
     def _look_whether_done(self) -> None:

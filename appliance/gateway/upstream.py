@@ -212,7 +212,7 @@ class Upstream:
                 self._out = b"" if sent == len(out) else memoryview(out)[sent:]
         except (BlockingIOError, InterruptedError):
             self._wait(self._timeouts.write)
-            self._watcher.watch(READ | WRITE)
+            self._watcher.watch(WRITE if self._paused else READ | WRITE)
             return
         except OSError as error:
             # It may have answered and closed without reading everything: what it said counts.
@@ -226,8 +226,11 @@ class Upstream:
             return
         if self._phase is _Phase.SENDING:
             self._phase = _Phase.RECEIVING
-        self._wait(self._timeouts.read)
-        if not self._paused:
+        if self._paused:
+            self._deadline.clear()
+            self._watcher.watch(0)
+        else:
+            self._wait(self._timeouts.read)
             self._watcher.watch(READ)
 
     def _next_piece(self) -> bytes:
@@ -259,7 +262,8 @@ class Upstream:
             self._receive()
         elif phase is _Phase.SENDING:
             # One readiness event does not say which way: both are tried, each without waiting.
-            self._receive()
+            if not self._paused:
+                self._receive()
             if self._phase is _Phase.SENDING:
                 self._send()
         elif phase is _Phase.CONNECTING:
@@ -317,7 +321,7 @@ class Upstream:
             )
         elif ended:
             self._complete(receiver, bool(data))
-        elif self._phase is _Phase.RECEIVING:
+        elif self._phase is _Phase.RECEIVING and not self._paused:
             self._wait(self._timeouts.read)
 
     def _complete(self, receiver: Receiver, still_open: bool) -> None:
@@ -338,18 +342,21 @@ class Upstream:
 
     def pause(self) -> None:
         """Read no more for now: the client is slow and the spool is full."""
-        if self._phase is _Phase.RECEIVING and not self._paused:
-            self._paused = True
+        self._paused = True
+        if self._phase is _Phase.RECEIVING:
             self._deadline.clear()
             self._watcher.watch(0)
+        elif self._phase is _Phase.SENDING:
+            self._watcher.watch(WRITE)
 
     def resume(self) -> None:
         """Read on after `pause`."""
-        if self._paused:
-            self._paused = False
-            if self._phase is _Phase.RECEIVING:
-                self._wait(self._timeouts.read)
-                self._watcher.watch(READ)
+        self._paused = False
+        if self._phase is _Phase.RECEIVING:
+            self._wait(self._timeouts.read)
+            self._watcher.watch(READ)
+        elif self._phase is _Phase.SENDING:
+            self._watcher.watch(READ | WRITE)
 
     # Ending
 
@@ -397,7 +404,11 @@ class Upstream:
     def _fail(self, stage: Stage, error: OSError | None, *, reason: str = "", timeout: bool = False) -> None:
         receiver, self._receiver = self._receiver, None
         accepted, answered, reused = self._accepted, self._answered, self._served > 0
+        discarding = self._phase is _Phase.DISCARDING
         self.close()
+        if discarding:
+            self._owner.discarded(self, False)
+            return
         if error is not None and error.strerror:
             reason = f"{reason}: {error.strerror}" if reason else error.strerror
         number = (error.errno or 0) if error is not None else 0
@@ -414,10 +425,6 @@ class Upstream:
     @guarded
     def on_deadline(self) -> None:
         """A wait has become too long."""
-        if self._phase is _Phase.DISCARDING:
-            self.close()
-            self._owner.discarded(self, False)
-            return
         stage = {_Phase.CONNECTING: Stage.CONNECTING, _Phase.SENDING: Stage.SENDING}.get(
             self._phase, Stage.ANSWERING if self._answered else Stage.WAITING
         )
@@ -433,12 +440,9 @@ class Upstream:
     def failed(self, trace: str) -> None:
         """A callback raised (the guard tells): this request fails, the slot is not lost."""
         self._owner.complain(trace)
-        discarding = self._phase is _Phase.DISCARDING
         kept = self._phase is _Phase.KEPT
         self._fail(Stage.ANSWERING if self._answered else Stage.WAITING, None, reason="an internal error")
-        if discarding:
-            self._owner.discarded(self, False)
-        elif kept:
+        if kept:
             self._owner.lost(self)
 
     def close(self) -> None:

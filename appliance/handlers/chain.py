@@ -46,6 +46,7 @@ class Transaction:
         "_next",
         "_services",
         "_site",
+        "engaged",
         "environment",
         "on_gone",
         "request",
@@ -58,6 +59,7 @@ class Transaction:
         self._connection = connection
         self._next = 0
         self._answered = False
+        self.engaged = False  # an application has taken it
         self._body: Spool | None = None
         self.request = request
         self.settings = site.settings
@@ -115,6 +117,7 @@ class Transaction:
         """The whole body, within server.max-request-size."""
 
         def received(spool: Spool) -> None:
+            self.engaged = True
             self._body = spool
             done(spool)
 

@@ -251,7 +251,7 @@ class Call:
         self._head = head
         for note in self._parser.notes:
             self._scope.services.log.warning(f"{self._process}: {note}")
-        if head.chunked:
+        if head.chunked and head.sendfile is None and self._exchange.request.method != "HEAD":
             self._chunks = ChunkDecoder()
 
     def _take(self, data: bytes) -> None:

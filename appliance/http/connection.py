@@ -16,6 +16,7 @@ import _socket
 import contextlib
 import enum
 import socket
+import struct
 from collections.abc import Callable
 
 from appliance.http.body import BadBody
@@ -37,6 +38,7 @@ PIPELINE_BURST = 32  # requests answered in one turn of the loop
 ARRIVAL_SECONDS = 0.1  # that a leaving server waits for the next request of a busy client
 LINGER_SECONDS = 5.0  # without an octet
 LONGEST_LINGER = 30.0
+RESET = struct.pack("ii", 1, 0)
 
 
 class State(enum.Enum):
@@ -107,6 +109,14 @@ class Connection:
         self.idle_since = self._deadline.after(service.limits.head_seconds)
         self._watcher = service.loop.watcher(sock.fileno(), self.on_ready)
         self._watcher.watch(READ)
+
+    @property
+    def is_arriving(self) -> bool:
+        """Its request, if one comes, may still need an application: nobody knows yet."""
+        transaction = self._transaction
+        if self.state is _SERVING:
+            return transaction is not None and not transaction.engaged
+        return self.state is _IDLE or self.state is _HEAD or self.state is _BODY
 
     # Reading
 
@@ -296,11 +306,14 @@ class Connection:
 
     def stream_end(self, complete: bool) -> None:
         """The streamed body is over; an incomplete one ends the connection where it stands."""
-        self._stream = None
-        self._sink = None
+        sink, self._stream, self._sink = self._sink, None, None
         if self.state is not State.SENDING:
             return
         if not complete:
+            if sink is not None and not sink.is_delimited:
+                # For this client an ordinary end of the connection would be the end of the body: reset it.
+                with contextlib.suppress(OSError):
+                    self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self._cut()
             self.close()
         elif self._output is None or not self._output.waiting:
@@ -407,7 +420,7 @@ class Connection:
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
             transaction.finished(self._status, self._sent)
-        if self._keep:
+        if self._keep and not self.leaving:
             self.state = _IDLE
             self.idle_since = self._deadline.after(self._service.limits.idle_seconds)
             if not self._advancing:
@@ -441,7 +454,7 @@ class Connection:
         events = READ  # also while an answer is worked out: that is how a client that leaves is noticed
         if self._output is not None:
             events = WRITE
-        elif len(self._input) >= PIPELINE_LIMIT and self.state is not _BODY:
+        elif len(self._input) >= PIPELINE_LIMIT and (self.state is _SERVING or self.state is _SENDING):
             events = 0
         if events != self._watcher.events:
             self._watcher.watch(events)

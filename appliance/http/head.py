@@ -71,6 +71,8 @@ def find_head(buffer: bytes, limit: int) -> int:
 
 
 def _head_to_come(buffer: bytes, limit: int) -> int:
+    if buffer[0] <= 32 and buffer[0] not in b"\r\n":
+        raise BadRequest(400, "the request line begins with a blank or a control character")
     stripped = buffer.lstrip(b"\r\n")
     blank = len(buffer) - len(stripped)
     if blank > MAX_LEADING_BLANK:

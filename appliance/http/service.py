@@ -29,6 +29,8 @@ class Limits:
 class Transaction(Protocol):
     """One request being answered."""
 
+    engaged: bool  # whoever answers it has been found: it will not look for an application any more
+
     def start(self) -> None:
         """Find the answer; `connection.answer` may be called from within."""
 

@@ -33,6 +33,11 @@ class Sink:
         self._chunked = chunked
         self._open = True
 
+    @property
+    def is_delimited(self) -> bool:
+        """The client can tell the end of the body without the end of the connection."""
+        return self._chunked or self._left is not None
+
     def write(self, data: bytes) -> bool:
         """Take more of the body; False asks for a pause until the stream's `resume`."""
         if not self._open or not data:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
-import signal
 import stat
 import subprocess
 import sys
@@ -16,6 +14,7 @@ import pytest
 
 from appliance.errors import UserError
 from appliance.passwords.writing import delete_user, set_password, verify_password
+from tests.box import clean_environment, program
 
 BCRYPT = "$2y$04$dHVygCh3SSHh1agDthOMb.B/gSndvGN1wORa0cCPPSbj/VaGj04uK"  # of "secret"
 
@@ -145,6 +144,7 @@ def test_what_is_missing_is_said(file: Path, tmp_path: Path) -> None:
 
 AS_NOBODY = """
 import os, sys
+from collections.abc import Iterator
 from pathlib import Path
 from appliance.errors import UserError
 from appliance.passwords.writing import set_password
@@ -210,23 +210,15 @@ def test_a_file_whose_owner_we_could_not_keep(public: Path) -> None:
     assert [path.name for path in public.iterdir()] == ["users"]
 
 
-@pytest.fixture
-def limited() -> Iterator[None]:
-    """A disk on which no file of ours can pass 4 KiB: what a full one looks like to the writer."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, handler)
-
-
-def test_nothing_is_lost_when_the_file_cannot_grow(file: Path, limited: None) -> None:
+def test_nothing_is_lost_when_the_file_cannot_grow(file: Path) -> None:
     content = "".join(f"user{number}:{BCRYPT}\n" for number in range(60))
     file.write_text(content)
     assert 4000 < len(content) < 4096
-    with pytest.raises(UserError, match="nothing was changed"):
-        set_password(file, "joe", "new")
+    # A process in which no file can pass 4 KiB: what a full disk looks like to the writer.
+    limited = ["prlimit", "--fsize=4096:4096", *program(), "passwd", str(file), "joe"]
+    done = subprocess.run(limited, input="new\n", capture_output=True, text=True, env=clean_environment())
+    assert done.returncode == 1
+    assert "nothing was changed" in done.stderr
     assert file.read_text() == content
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
@@ -248,6 +240,7 @@ def test_nothing_is_lost_on_a_full_disk(tmp_path: Path) -> None:
     script.write_text(
         """
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from appliance.errors import UserError
 from appliance.passwords.writing import set_password, verify_password

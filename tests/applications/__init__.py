@@ -1,0 +1,1 @@
+"""Small real programs that tests put behind the server."""

@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+"""A FastCGI application that misbehaves as the query string says; one connection and one request at a time.
+
+hello           a page                       stream=N        N octets without a Content-Length
+sleep=S         a page after S seconds       cut=N           N octets of an answer, then exit
+garbage=S       after S seconds something that is not FastCGI
+Standard library only; the listening socket is on descriptor 0.
+"""
+
+import os
+import socket
+import struct
+import sys
+import time
+from urllib.parse import parse_qsl
+
+HEAD = b"Content-Type: text/plain\r\n\r\n"
+
+
+def read(connection: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        piece = connection.recv(count - len(data))
+        if not piece:
+            raise EOFError
+        data += piece
+    return data
+
+
+def record(kind: int, content: bytes) -> bytes:
+    return struct.pack(">BBHHBx", 1, kind, 1, len(content), 0) + content
+
+
+def parameters(data: bytes) -> dict[str, str]:
+    found = {}
+    position = 0
+    while position < len(data):
+        sizes = []
+        for _ in range(2):
+            size = data[position]
+            if size & 128:
+                size = struct.unpack_from(">I", data, position)[0] & 0x7FFFFFFF
+                position += 3
+            position += 1
+            sizes.append(size)
+        name, value = data[position : position + sizes[0]], data[position + sizes[0] : position + sum(sizes)]
+        found[name.decode()] = value.decode("utf-8", "replace")
+        position += sum(sizes)
+    return found
+
+
+def send(connection: socket.socket, data: bytes) -> None:
+    for start in range(0, len(data), 32768):
+        connection.sendall(record(6, data[start : start + 32768]))
+
+
+def answer(connection: socket.socket, query: str) -> None:
+    for name, value in parse_qsl(query, keep_blank_values=True) or [("hello", "")]:
+        if name == "sleep":
+            time.sleep(float(value))
+        elif name == "garbage":
+            send(connection, HEAD + b"a beginning")
+            time.sleep(float(value))
+            connection.sendall(b"this is not FastCGI at all")
+            return
+        elif name in ("stream", "cut"):
+            send(connection, HEAD + b"x" * int(value))
+            if name == "cut":
+                sys.exit(3)
+            connection.sendall(record(6, b"") + record(3, bytes(8)))
+            return
+    send(connection, HEAD + str(os.getpid()).encode())
+    connection.sendall(record(6, b"") + record(3, bytes(8)))
+
+
+def serve(connection: socket.socket) -> None:
+    while True:
+        keep, collected = False, b""
+        while True:
+            _, kind, _, length, padding = struct.unpack(">BBHHBx", read(connection, 8))
+            content = read(connection, length + padding)[:length]
+            if kind == 1:
+                keep = bool(content[2] & 1)
+            elif kind == 4:
+                collected += content
+            elif kind == 5 and not content:
+                break
+        answer(connection, parameters(collected).get("QUERY_STRING", ""))
+        if not keep:
+            return
+
+
+def main() -> None:
+    listener = socket.socket(fileno=0)
+    while True:
+        connection, _ = listener.accept()
+        try:
+            serve(connection)
+        except (EOFError, ConnectionError):
+            pass
+        finally:
+            connection.close()
+
+
+if __name__ == "__main__":
+    main()
