@@ -14,7 +14,7 @@ _PAGES = {
 This is a Trac with sample data. Log in as `admin` to change anything.
 
  * [wiki:HowWeWork How we work]: a page of the wiki; every page has a history
- * [report:1 Active tickets], the [milestone:"First release"] and the [timeline:]
+ * [report:1 Active tickets], the [milestone:"First release"] and the [/timeline timeline]
  * [wiki:TracGuide]: the manual, inside
 
 == Try it
