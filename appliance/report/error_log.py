@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import time
 
 LEVELS = ("debug", "info", "notice", "warning", "error")
@@ -36,6 +37,7 @@ class ErrorLog:
         self.fd = fd
         self._threshold = LEVELS.index(level)
         self._told: set[str] = set()
+        self._lost = 0
 
     def use(self, fd: int, level: str) -> None:
         """Write to another descriptor, or at another level, from now on."""
@@ -43,14 +45,33 @@ class ErrorLog:
         self._threshold = LEVELS.index(level)
 
     def write(self, level: str, who: str, text: str) -> None:
-        """Log one event. A log that cannot be written (disk full, reader gone) never stops a server."""
+        """Log one event. A log that cannot be written (disk full, reader gone or asleep) never stops a
+        server; how many lines it cost is said when it can be written again."""
         if LEVELS.index(level) < self._threshold:
             return
-        line = format_line(level, who, text).encode("utf-8", "backslashreplace")
+        if self._lost:
+            said = f"{self._lost} lines were lost: the log took no more (disk full, or nobody reads the pipe)"
+            if not self._put(format_line("warning", "log", said)):
+                self._lost += 1
+                return
+            self._lost = 0
+        if not self._put(format_line(level, who, text)):
+            self._lost += 1
+
+    def _put(self, line: str) -> bool:
+        """Write without waiting. The descriptor is shared, so it cannot be made non-blocking for us alone:
+        ask first, and give a pipe no more at a time than it then takes at once (pipe(7), PIPE_BUF)."""
+        data = line.encode("utf-8", "backslashreplace")
+        poll = select.poll()
         try:
-            os.write(self.fd, line)
+            poll.register(self.fd, select.POLLOUT)
+            for start in range(0, len(data), select.PIPE_BUF):
+                if not poll.poll(0):
+                    return False
+                os.write(self.fd, data[start : start + select.PIPE_BUF])
         except OSError:
-            return
+            return False
+        return True
 
     def once(self, level: str, who: str, text: str) -> None:
         """Log an event only the first time it is said."""

@@ -96,13 +96,12 @@ class Addresses:
         if directory != self._run_directory and rundir.prepare_another(directory, front.gid):
             self._made.add(directory)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # Nobody may connect between the bind and the chown.
-        mask = os.umask(0o177)
+        # Its mode from the first moment on: a chmod afterwards would follow a link that somebody put there.
+        mask = os.umask(0o777 & ~_MODE)
         try:
             bind_unix(listener, path)
             if os.geteuid() == 0:
                 os.chown(path, front.uid, front.gid, follow_symlinks=False)
-            os.chmod(path, _MODE)
             listener.listen(max(definition.listen_backlog, _LOWEST_BACKLOG))
         except (OSError, UserError):
             listener.close()

@@ -8,6 +8,7 @@ the fronts.
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import socket
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,7 @@ from appliance.supervisor.processes import (
     describe_failure,
     find_program,
     launch,
+    parent,
     start_time,
 )
 from appliance.supervisor.template import Template
@@ -228,11 +230,15 @@ class Applications:
     def _forked(self, process: str, pid: int) -> None:
         """The template's child says that it is up. Its pid comes from the kernel, that it is ours from
         /proc."""
-        if process not in self.processes:
-            # We gave it up meanwhile.
+        application = self.processes.get(process)
+        if application is None or application.pid not in (None, pid):
+            # We gave it up meanwhile, or it uses a name that is taken.
+            if parent(pid) != os.getpid():
+                return
+            self._log(process, "warning", f"process {pid} came up after it had been given up, and is ended")
             self._around.children.add(pid, lambda status: None)
             self._around.children.end(pid, ((0.0, signal.SIGKILL),))
-        else:
+        elif application.pid is None:
             self._up(process, pid)
 
     def _up(self, process: str, pid: int) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from appliance.supervisor.guardian import Guardian
 from appliance.supervisor.leftovers import Record
 from appliance.supervisor.loop import Loop, Timer
-from appliance.supervisor.processes import signal_group
+from appliance.supervisor.processes import signal_group, start_time
 
 # (seconds, signal): what a process gets that does not end by itself. The first goes to the process alone, as
 # its author expects; what follows goes to its whole group.
@@ -26,6 +26,7 @@ _AFTERMATH: Steps = ((0.0, signal.SIGTERM), (1.0, signal.SIGKILL))
 
 # Deaths nobody asked about yet: an application may be dead before its template's word about it is read.
 _UNCLAIMED_LIMIT = 256
+_UNCLAIMED_TIME = 30.0  # seconds; its template's word comes sooner or not at all
 
 
 class Children:
@@ -38,15 +39,16 @@ class Children:
         self._leaders: dict[int, Callable[[int], None]] = {}
         self._lingering: set[int] = set()
         self._timers: dict[int, list[Timer]] = {}
-        self._unclaimed: OrderedDict[int, int] = OrderedDict()
+        self._unclaimed: OrderedDict[int, tuple[int, float]] = OrderedDict()
 
     def add(self, pid: int, ended: Callable[[int], None]) -> None:
         """A child of ours, leader of group `pid`; `ended` is called once with its wait status."""
         self._guardian.add(pid)
         self._record.add(pid)
         self._leaders[pid] = ended
-        status = self._unclaimed.pop(pid, None)
-        if status is not None:
+        status, died = self._unclaimed.pop(pid, (0, float("-inf")))
+        # Of an earlier process with this number, if this one lives.
+        if self._loop.now() - died <= _UNCLAIMED_TIME and start_time(pid) is None:
             self._loop.call_later(0, lambda: self._ended(pid, status))
 
     def end(self, pid: int, steps: Steps) -> None:
@@ -85,7 +87,8 @@ class Children:
             elif pid in self._leaders:
                 self._ended(pid, status)
             else:
-                self._unclaimed[pid] = status
+                self._unclaimed[pid] = status, self._loop.now()
+                self._unclaimed.move_to_end(pid)
                 while len(self._unclaimed) > _UNCLAIMED_LIMIT:
                     self._unclaimed.popitem(last=False)
         for group in list(self._lingering):

@@ -21,7 +21,7 @@ from typing import Any
 from appliance.errors import UserError
 from appliance.supervisor.listeners import bind_unix, remove_unix
 from appliance.supervisor.loop import READ, WRITE, Loop, Timer
-from appliance.supervisor.rundir import CONTROL, base_directory
+from appliance.supervisor.rundir import CONTROL, base_directory, check
 
 REQUEST_LIMIT = 65536
 CONNECTIONS = 16
@@ -174,6 +174,9 @@ def find(name: str | None) -> Path:
 
     Raises UserError that lists what runs.
     """
+    with contextlib.suppress(FileNotFoundError):
+        # Whoever made it first could answer in our instance's place.
+        check(base_directory())
     running = {
         path.parent.name: path for path in sorted(base_directory().glob(f"*/{CONTROL}")) if _alive(path)
     }

@@ -72,8 +72,9 @@ class _Socket:
         self.socket.setblocking(True)
 
     def _bind_unix(self, listener: Listener, mode: int | None, owner: tuple[int, int]) -> socket.socket:
-        # Nobody may connect before it has its owner and mode.
-        mask = os.umask(0o177)
+        # Its mode from the first moment on: a chmod afterwards would follow a link that somebody put there.
+        mask = os.umask(0o777)
+        os.umask(0o777 & ~(_MODE & ~mask if mode is None else mode))
         try:
             sock = bind(listener)
         finally:
@@ -83,12 +84,11 @@ class _Socket:
             self._entry = Entry(path)
             if owner != (_KEEP, _KEEP):
                 os.chown(path, *owner, follow_symlinks=False)
-            os.chmod(path, _MODE & ~mask if mode is None else mode)
         except OSError as error:
             sock.close()
             if self._entry is not None:
                 self._entry.remove()
-            raise UserError(f"cannot set owner and mode of {path}: {error.strerror}") from None
+            raise UserError(f"cannot set the owner of {path}: {error.strerror}") from None
         return sock
 
     def fileno(self) -> int:

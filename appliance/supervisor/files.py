@@ -11,6 +11,8 @@ import os
 import stat
 from dataclasses import dataclass
 
+from appliance.supervisor.opening import open_meant
+
 LIMIT = 4 << 20
 
 _Stamp = tuple[int, ...]
@@ -68,7 +70,7 @@ def _stamp(path: str) -> _Stamp | None:
 def _read(path: str) -> Snapshot:
     try:
         # Opening a FIFO would wait for a writer for ever.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = open_meant(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         return Snapshot(path, None, error.strerror)
     with os.fdopen(fd, "rb") as file:

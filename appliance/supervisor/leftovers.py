@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from appliance.supervisor.processes import signal_group, start_time
@@ -24,8 +25,11 @@ _STEP = 0.02
 class Record:
     """The list on disk of the process groups that run now."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, report: Callable[[str], None]) -> None:
+        """`report` is told, once, that the list cannot be written: a full disk must not end supervision."""
         self._path = directory / FILE
+        self._report = report
+        self._failed = False
         self._started: dict[int, int] = {}
 
     def add(self, group: int) -> None:
@@ -46,8 +50,18 @@ class Record:
 
     def _write(self) -> None:
         temporary = self._path.with_suffix(".new")
-        temporary.write_text(json.dumps({"boot": _boot(), "groups": sorted(self._started.items())}))
-        os.replace(temporary, self._path)
+        try:
+            temporary.write_text(json.dumps({"boot": _boot(), "groups": sorted(self._started.items())}))
+            os.replace(temporary, self._path)
+        except OSError as error:
+            if not self._failed:
+                self._failed = True
+                self._report(
+                    f"cannot write {self._path}: {error.strerror}; make room there. Until then, processes "
+                    "that outlive a crash of the supervisor and of its guardian will not be recognised"
+                )
+        else:
+            self._failed = False
 
 
 def end_leftovers(directory: Path) -> list[int]:

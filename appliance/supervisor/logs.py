@@ -6,11 +6,13 @@ After a rotation USR1 opens them again by name. A terminal or journal is named a
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable
 
 from appliance.errors import UserError
+from appliance.supervisor.opening import open_meant
 
 _STREAMS = {"-": 1, "/dev/stdout": 1, "/proc/self/fd/1": 1, "/dev/stderr": 2, "/proc/self/fd/2": 2}
 _MODE = 0o640
@@ -60,10 +62,14 @@ def _open(path: str) -> int:
     if path.startswith("|"):
         raise UserError(f"cannot log to {path!r}: programs as logs are not supported yet; name a file")
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, _MODE)
+        # Not blocking: opening a FIFO would wait for its reader, and nothing would be supervised.
+        fd = open_meant(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK, _MODE)
     except OSError as error:
         hint = _hint(path) if isinstance(error, (FileNotFoundError, PermissionError)) else ""
+        if error.errno == errno.ENXIO:
+            hint = "; it is a pipe or a socket: start the program that reads it first, or name a file"
         raise UserError(f"cannot open the log {path}: {error.strerror}{hint}") from error
+    os.set_blocking(fd, True)
     if stat.S_ISDIR(os.fstat(fd).st_mode):
         os.close(fd)
         raise UserError(f"cannot log to {path}: it is a directory")

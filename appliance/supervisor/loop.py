@@ -15,6 +15,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from functools import partial
 
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
@@ -89,7 +90,8 @@ class Loop:
         with contextlib.suppress(BlockingIOError):
             for number in self._wake_reader.recv(4096):
                 if self._on_signal is not None:
-                    self._on_signal(number)
+                    # Each by itself: what one raises must not cost the others.
+                    self._enter(partial(self._on_signal, number))
 
     def stop(self) -> None:
         """Let `run` return after the callbacks of this turn."""

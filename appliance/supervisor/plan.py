@@ -142,7 +142,7 @@ class Planner:
         if listener.kind == "unix":
             # Clients are other programs (a front in front of us): as open as lighttpd leaves it, by umask.
             if os.geteuid() == 0:
-                os.chown(listener.address, front.uid, front.gid)
+                os.chown(listener.address, front.uid, front.gid, follow_symlinks=False)
             self._around.addresses.protect(listener.address)
         return sock
 

@@ -5,7 +5,8 @@ Events come in with the time, actions go out for the shell (`applications`) to c
     starting ──up──▶ running ──idle, replaced──▶ retiring ──last request over──▶ ending ──▶ (gone)
         └───────────────┴──────── dies ───────────────┴────────────────────────────────────▶ (gone)
 
-A process that dies is replaced at once. A second that dies young makes the next one wait, twice as long each
+A process that dies is replaced at once, and one that was wanted and could not be started is tried again: the
+front counts on it. A second that dies young makes the next one wait, twice as long each
 time; a third is a crash loop: the pool is `failing`, says why, and a new process must live for a moment
 before it is given requests. Processes that died of the same event (a `killall`) count once.
 """
@@ -202,13 +203,20 @@ class Pool:
             times.append(self._delayed_until)
         return min(times, default=None)
 
+    @property
+    def _live(self) -> int:
+        return sum(known.state in (State.STARTING, State.RUNNING) for known in self._processes.values())
+
     def _missing(self) -> int:
-        live = sum(known.state in (State.STARTING, State.RUNNING) for known in self._processes.values())
+        live = self._live
         missing = max(0, min(max(self._minimum - live, 0) + self._wanted, self._maximum - live))
         if self._young_deaths < LOOP:
             return missing
-        # In a crash loop one process tries for all.
+        # In a crash loop one process tries for all. With nothing alive the front refuses requests
+        # and asks for nothing, so it is tried unasked.
         trying = any(known.state is State.STARTING for known in self._processes.values())
+        if self.state == "failing" and not live:
+            missing = self._maximum
         return 0 if trying else min(1, missing)
 
     def _fill(self, now: float) -> None:
@@ -218,7 +226,9 @@ class Pool:
             name = f"{self.name}-{next(self._serials)}"
             self._processes[name] = _Process(State.STARTING, now)
             self._actions.append(Start(name))
-        self._wanted = 0
+            if self._live > self._minimum:
+                self._wanted = max(0, self._wanted - 1)
+        self._wanted = max(0, min(self._wanted, self._maximum - self._live))
 
     def _settle(self, process: str, known: _Process, now: float) -> None:
         if self._young_deaths >= LOOP and now - known.started < SETTLE:
@@ -241,6 +251,7 @@ class Pool:
             delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (self._young_deaths - 2))
             self._delayed_until = now + delay
         if self._young_deaths >= LOOP:
+            self._wanted = 0  # the front hears that nothing comes
             last = f"; its last words: {stderr[-1]}" if stderr else ""
             self._tell(
                 "failing",
@@ -248,6 +259,8 @@ class Pool:
                 f"({reason}){last}; "
                 f"the next try is in {self._delayed_until - now:g} s",
             )
+        elif not known.announced and self._live >= self._minimum:
+            self._wanted += 1
 
     def _retire(self, process: str) -> None:
         self._processes[process].state = State.RETIRING

@@ -208,6 +208,16 @@ def start_time(pid: int) -> int | None:
         return None
 
 
+def parent(pid: int) -> int | None:
+    """Whose child it is; None if it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        return None if fields[0] in (b"Z", b"X") else int(fields[1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def describe_exit(status: int) -> str:
     """A wait status in words."""
     code = os.waitstatus_to_exitcode(status)

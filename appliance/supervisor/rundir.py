@@ -90,6 +90,12 @@ def _make(directory: Path, mode: int) -> None:
         pass
     except OSError as error:
         raise UserError(f"cannot create the run directory {directory}: {error.strerror}") from error
+    check(directory)
+
+
+def check(directory: Path) -> None:
+    """It is ours, and nobody else can put sockets in it. Raises UserError; FileNotFoundError if it is not
+    there."""
     status = os.lstat(directory)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         raise UserError(

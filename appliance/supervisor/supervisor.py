@@ -34,6 +34,7 @@ from appliance.supervisor.guardian import Guardian
 from appliance.supervisor.listeners import passed_sockets
 from appliance.supervisor.loop import Loop, Timer
 from appliance.supervisor.notify import Notify
+from appliance.supervisor.opening import write_file
 from appliance.supervisor.plan import Plan, Planner, raise_descriptor_limit
 from appliance.supervisor.source import Changes, Running, Source
 from appliance.supervisor.status import describe
@@ -98,7 +99,7 @@ class Supervisor:
         self._passed = passed_sockets(os.environ)
         self._notify = Notify(os.environ)
         self._guardian = Guardian(directory)
-        self._record = leftovers.Record(directory)
+        self._record = leftovers.Record(directory, partial(self.log.write, "error", _WHO))
         self.children = Children(self.loop, self._guardian, self._record)
         self._files = Watch()
         self.fronts = Fronts(
@@ -199,7 +200,7 @@ class Supervisor:
         self._remove_pid_file()
         if path is not None:
             try:
-                Path(path).write_text(f"{os.getpid()}\n")
+                write_file(path, f"{os.getpid()}\n")
             except OSError as error:
                 self.log.write("error", _WHO, f"cannot write server.pid-file {path}: {error.strerror}")
                 return

@@ -13,6 +13,7 @@ An application is reparented to us and outlives its template; a template that di
 from __future__ import annotations
 
 import array
+import contextlib
 import os
 import signal
 import socket
@@ -131,7 +132,7 @@ class Template:
             self._retry.cancel()
         if self.pid is not None:
             # The end of its socket is its own word for it; KILL is for one that does not listen.
-            self._close_socket()
+            self._hang_up()
             self._children.end(self.pid, ((0.0, signal.SIGTERM), (1.0, signal.SIGKILL)))
         self._fail_orders("the pool is being stopped", ())
 
@@ -159,8 +160,10 @@ class Template:
             if self._limit is not None:
                 self._limit.cancel()
             self._send_waiting()
-        elif word == "up" and rest in self._sent:
-            self._settle(rest)
+        elif word == "up" and pid not in (0, self.pid):
+            # One that we gave up meanwhile is told as well: somebody must end it.
+            if rest in self._sent:
+                self._settle(rest)
             self._up(rest, pid)
         elif word == "failed":
             name, _, reason = rest.partition(" ")
@@ -207,8 +210,7 @@ class Template:
     def _ended(self, status: int) -> None:
         reason, was_ready = describe_exit(status), self.ready
         # An application may have said "up" before its template died.
-        self._receive()
-        self._close_socket()
+        self._hang_up()
         if self._output is not None:
             self._loop.forget(self._output.reader)
             self._output.read()
@@ -252,7 +254,13 @@ class Template:
     def _last(self) -> tuple[str, ...]:
         return tuple(self._output.last) if self._output is not None else ()
 
-    def _close_socket(self) -> None:
+    def _hang_up(self) -> None:
+        """Read what has been said and close. From the shutdown on an application cannot say "up" any more and
+        ends: none comes up unnoticed between the two."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._receive()
         if self._socket is not None:
             self._loop.forget(self._socket.fileno())
             self._socket.close()

@@ -64,6 +64,45 @@ def test_min_procs_zero_starts_with_the_first_request() -> None:
     assert starts(pool) == ["app-0"]
 
 
+def test_a_wanted_process_that_could_not_be_started_is_tried_again() -> None:
+    pool = running(0, 2)
+    pool.want(1, 1.0)
+    assert starts(pool) == ["app-0"]
+    pool.ended("app-0", "Permission denied", (), 1.0)
+    assert starts(pool) == ["app-1"], "the front counts on one"
+    pool = running(1, 3)
+    pool.want(2, 1.0)
+    assert starts(pool) == ["app-1", "app-2"]
+    pool.ended("app-1", "Permission denied", (), 1.0)
+    assert starts(pool) == ["app-3"]
+
+
+def test_a_minimum_that_could_not_be_started_is_not_replaced_twice() -> None:
+    pool = Pool("app", 1, 4)
+    pool.start(0.0)
+    pool.ended("app-0", "Permission denied", (), 0.0)
+    assert starts(pool) == ["app-0", "app-1"]
+
+
+def test_a_failing_pool_without_a_minimum_is_tried_until_it_comes_up() -> None:
+    pool = running(0, 2)
+    pool.want(1, 0.0)
+    now = 0.0
+    for number in range(LOOP):
+        assert starts(pool) == [f"app-{number}"]
+        pool.up(f"app-{number}", now)
+        pool.ended(f"app-{number}", "exit status 1", (), now)
+        if pool.state != "failing":
+            pool.want(1, now)  # the front still has the request
+        now = max(now, pool.deadline() or now)
+        pool.tick(now)
+    assert pool.state == "failing" and starts(pool) == [f"app-{LOOP}"]
+    pool.up(f"app-{LOOP}", now)
+    pool.tick(now + SETTLE)
+    assert pool.take()[:2] == [Announce(f"app-{LOOP}"), Tell("running", "")]
+    assert pool.deadline() is None
+
+
 def test_idle_processes_retire_down_to_the_minimum() -> None:
     pool = running(1, 3)
     pool.want(1, 1.0)

@@ -78,6 +78,40 @@ def test_a_killed_application_is_forked_again(supervised: Supervised) -> None:
     assert lost["process"] == "app-0" and "SIGKILL" in lost["reason"]
 
 
+FORGER = """#!{python}
+import os, socket, time
+supervisor = os.getppid()
+control = socket.socket(fileno=int(os.environ["FCGIBOX_TEMPLATE"]))
+control.send(b"ready")
+order = control.recv(4096)
+if os.fork() == 0:
+    if os.fork():
+        os._exit(0)
+    os.setpgid(0, 0)
+    while os.getppid() != supervisor:
+        time.sleep(0.001)
+    with open({file!r}, "w") as file:
+        file.write(str(os.getpid()) + " ")
+    control.send(b"up app-99")
+    control.close()
+    while True:
+        time.sleep(60)
+while control.recv(4096):
+    pass
+"""
+
+
+def test_an_application_that_was_given_up_does_not_live_on(supervised: Supervised) -> None:
+    note = supervised.directory / "pid"
+    note.touch()
+    script = supervised.directory / "warm.py"
+    text = templated(supervised)
+    script.write_text(FORGER.format(python=sys.executable, file=str(note)))
+    supervised.start(text)
+    until(lambda: "after it had been given up" in supervised.log(), 5, "not noticed", supervised.log)
+    until(lambda: not processes.alive(int(note.read_text())))
+
+
 def test_a_template_that_cannot_start_says_why_and_the_pool_fails(supervised: Supervised) -> None:
     supervised.start(templated(supervised, warm='sys.exit("the environment needs an upgrade")'))
     until(lambda: supervised.pool()["state"] == "failing", 15, "not failing", supervised.log)
