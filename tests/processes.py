@@ -82,14 +82,15 @@ def unix_listeners(pid: int) -> set[str]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of the process with all its threads; its children are not in it."""
+    """User and system time of the process with all its threads, without its children; 0 if it is gone."""
     fields = _stat(pid)
-    return (int(fields[11]) + int(fields[12])) / _TICK
+    return (int(fields[11]) + int(fields[12])) / _TICK if fields else 0.0
 
 
 def start_time(pid: int) -> int:
-    """Clock ticks from boot to the start: with the pid, the identity of a process."""
-    return int(_stat(pid)[19])
+    """Clock ticks from boot to the start: with the pid, the identity of a process. 0 if it is gone."""
+    fields = _stat(pid)
+    return int(fields[19]) if fields else 0
 
 
 def memory(pid: int) -> dict[str, int]:

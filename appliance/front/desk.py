@@ -7,6 +7,7 @@ back here.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -45,10 +46,9 @@ class Desk:
         if definition.command:
             self._watch_idle()
         else:
-            address = (
-                f"unix:{definition.socket}" if definition.socket else f"{definition.host}:{definition.port}"
-            )
-            self.pool.process_up(definition.name, address, definition.slots, 0, loop.now())
+            address = _address(definition, log)
+            if address is not None:
+                self.pool.process_up(definition.name, address, definition.slots, 0, loop.now())
 
     # Calls
 
@@ -230,6 +230,24 @@ class Desk:
         for name in self.pool.idle(self._loop.now()):
             self._tell("idle", name)
         self._loop.call_later(IDLE_TICK, self._watch_idle)
+
+
+def _address(definition: PoolDefinition, log: Log) -> str | None:
+    """Where a host that we do not start is.
+
+    A name is looked up here, once: on the loop it would stall everybody.
+    """
+    if definition.socket:
+        return f"unix:{definition.socket}"
+    host = definition.host or "127.0.0.1"
+    try:
+        found = socket.getaddrinfo(host, definition.port, type=socket.SOCK_STREAM)[0][4][0]
+    except OSError as error:
+        log.error(
+            f"{definition.name}: no address for the host {host!r} ({error.strerror}); mend that and reload"
+        )
+        return None
+    return f"[{found}]:{definition.port}" if ":" in str(found) else f"{found}:{definition.port}"
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

@@ -34,9 +34,18 @@ def resolve(value: bytes, docroots: Sequence[str] = ()) -> str | Refusal:
         return Refusal(502, f"X-Sendfile {path!r} is not an absolute path")
     path = simplified(path)
     # The slash keeps /srv/trac-private out of /srv/trac.
-    if docroots and not any(path.startswith(simplified(root).rstrip("/") + "/") for root in docroots):
+    if docroots and docroot(path, docroots) is None:
         return Refusal(403, f"X-Sendfile {path!r} is not below x-sendfile-docroot ({', '.join(docroots)})")
     return path
+
+
+def docroot(path: str, docroots: Sequence[str]) -> str | None:
+    """The first of `docroots`, simplified, that a simplified `path` lies below."""
+    for root in docroots:
+        root = simplified(root).rstrip("/")
+        if path.startswith(root + "/"):
+            return root or "/"
+    return None
 
 
 def simplified(path: str) -> str:

@@ -335,8 +335,7 @@ class Call:
         else:
             beneath = None
             if not self._scope.follow_links:
-                roots = definition.x_sendfile_docroots
-                beneath = next((root for root in roots if chosen.startswith(root.rstrip("/") + "/")), None)
+                beneath = sendfile.docroot(chosen, definition.x_sendfile_docroots)
             response = services.files.send(self._exchange.request, chosen, head.headers, head.status, beneath)
             if response.status in (403, 404):
                 services.log.error(

@@ -50,7 +50,11 @@ class Changed(Unavailable):
 
 
 class File:
-    """What a path named at one moment: a snapshot that never changes, so it may be compared by identity."""
+    """What a path named at one moment: a snapshot, so it may be compared by identity.
+
+    Only its content may go, when the cache lets go of it: whoever still holds the snapshot would otherwise
+    hold memory that nobody counts. It is then sent from the disk.
+    """
 
     __slots__ = ("beneath", "content", "etag", "identity", "is_directory", "modified", "path", "size")
 
@@ -81,6 +85,12 @@ class _Known:
         self.failure = failure
         self.checked = checked
         self.reserved = len(file.content) if file is not None and file.content is not None else 0
+
+    def forget(self) -> int:
+        """Let go of the content; returns the octets that were reserved for it."""
+        if self.file is not None:
+            self.file.content = None
+        return self.reserved
 
 
 class FileCache:
@@ -137,19 +147,19 @@ class FileCache:
         """A new snapshot of what `respond` found changed. Raises Unavailable."""
         old = self._known.pop((file.path, file.beneath), None)
         if old is not None:
-            self._memory -= old.reserved
+            self._memory -= old.forget()
         return self.open(file.path, file.beneath)
 
     def _remember(self, key: tuple[str, str | None], fresh: _Known) -> None:
         old = self._known.pop(key, None)
         if old is not None:
-            self._memory -= old.reserved
+            self._memory -= old.forget()
         self._known[key] = fresh
         self._memory += fresh.reserved
         # Entries move once a second at most: "least recently used" to a second, and a hit costs nothing.
         while self._memory > MEMORY or len(self._known) > KNOWN:
             _, dropped = self._known.popitem(last=False)
-            self._memory -= dropped.reserved
+            self._memory -= dropped.forget()
 
     def send(
         self,

@@ -45,11 +45,12 @@ class Incoming:
         """
         pieces, rest = self._decoder.feed(data)
         spool = self._spool
-        if spool is not None:
-            for piece in pieces:
-                if self._limit and spool.size + len(piece) > self._limit:
-                    raise TooLarge(self._limit)
-                spool.write(piece)
+        if spool is not None and pieces:
+            # One write, however many chunks there are: a chunk of one octet must not cost a system call.
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            if self._limit and spool.size + len(data) > self._limit:
+                raise TooLarge(self._limit)
+            spool.write(data)
         return rest
 
     def deliver(self) -> None:

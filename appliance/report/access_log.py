@@ -3,7 +3,8 @@ default).
 
     %h %V %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"
 
-Octets that could break a line or a terminal are escaped as \\xHH, so that no request can forge a line.
+Octets that could break a line or a terminal are escaped as \\xHH, so that no request can forge a line. Long
+fields are cut, so that a queue full of lines stays small.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import time
 
 from appliance.http.request import Request
 from appliance.report.writer import Writer
+
+LONGEST = 1024  # characters of a field that are logged: a request's head may have many times that
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0))}
 _ESCAPES[ord('"')] = '\\"'
@@ -45,7 +48,8 @@ class AccessLog:
         agent = _escaped(fields.get("user-agent", "")) or "-"
         line = (
             f"{request.remote_address or '-'} {_escaped(request.authority) or '-'} {user} [{self._now()}]"
-            f' "{request.method} {target} {request.version}" {status} {octets or "-"} "{referer}" "{agent}"\n'
+            f' "{request.method[:LONGEST]} {target} {request.version}" {status} {octets or "-"}'
+            f' "{referer}" "{agent}"\n'
         )
         writer.put(line.encode("utf-8", "surrogateescape"))
 
@@ -65,6 +69,8 @@ class AccessLog:
 
 
 def _escaped(text: str) -> str:
+    if len(text) > LONGEST:
+        text = text[:LONGEST] + "..."
     if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
         return text
     return text.translate(_ESCAPES)

@@ -15,6 +15,7 @@ from collections import deque
 from gevent import monkey
 
 LIMIT = 20000  # lines waiting
+OCTETS = 8 * 1024 * 1024  # octets waiting: few lines can be long
 BATCH = 512  # lines per write
 
 _start_thread = monkey.get_original("_thread", "start_new_thread")
@@ -30,6 +31,9 @@ class Writer:
         self._fd = fd
         self._lines: deque[bytes] = deque()
         self._dropped = 0
+        # Each is written by one thread only, so their difference needs no lock.
+        self._came = 0  # octets queued since the start
+        self._left = 0  # octets taken from the queue since the start
         self._asleep = False
         self._stopping = False
         self._stopped = _allocate_lock()
@@ -40,9 +44,10 @@ class Writer:
 
     def put(self, line: bytes) -> None:
         """Queue a line, with its line end."""
-        if len(self._lines) >= LIMIT:
+        if len(self._lines) >= LIMIT or self._came - self._left + len(line) > OCTETS:
             self._dropped += 1
             return
+        self._came += len(line)
         self._lines.append(line)
         if self._asleep:
             self._asleep = False
@@ -83,7 +88,9 @@ class Writer:
         lines = self._lines
         while lines:
             batch = [lines.popleft() for _ in range(min(len(lines), BATCH))]
-            self._write_batch(b"".join(batch))
+            data = b"".join(batch)
+            self._write_batch(data)
+            self._left += len(data)
             if self._close_later >= 0:
                 old, self._close_later = self._close_later, -1
                 os.close(old)

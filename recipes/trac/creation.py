@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -79,10 +80,13 @@ def _place(directory: Path, account: Account) -> Iterator[Path]:
     made = examine(directory) is Kind.MISSING
     try:
         os.makedirs(directory.parent, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
+        try:
             os.mkdir(directory, _MODE)
+            new = True
+        except FileExistsError:
+            new = False
         if account.foreign:
-            os.chown(directory, account.uid, account.gid)
+            _give(directory, account, new)
     except OSError as error:
         raise UserError(f"cannot create {directory}: {error.strerror}") from None
     stage = directory / (READY if is_environment(directory / READY) else STAGING)
@@ -105,6 +109,43 @@ def _place(directory: Path, account: Account) -> Iterator[Path]:
             raise
     finally:
         os.close(held)
+
+
+def _give(directory: Path, account: Account, new: bool) -> None:
+    """Make the account the owner, and never of a directory to which somebody else's link leads."""
+    trusted = _trusted(directory)
+    path = os.path.realpath(directory) if trusted else directory
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except NotADirectoryError:
+        raise UserError(
+            f"cannot use {directory}: it is a symbolic link that others than root can change;"
+            f" name the directory itself"
+        ) from None
+    try:
+        if os.fstat(fd).st_uid == account.uid:
+            return
+        if not new and not trusted:
+            raise UserError(
+                f"cannot give {directory} to {account.name}: others than root can change the way to it;"
+                f" do it yourself with: chown {account.name} {directory}"
+            )
+        os.fchown(fd, account.uid, account.gid)
+    finally:
+        os.close(fd)
+
+
+def _trusted(directory: Path) -> bool:
+    """Whether only root can change where the path leads."""
+    real = Path(os.path.realpath(directory))
+    steps = {*Path(os.path.abspath(directory)).parents, *real.parents}
+    if directory.is_symlink():
+        steps.add(directory)
+    for found in map(os.lstat, steps):
+        shared = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
+        if found.st_uid != 0 or (shared and not stat.S_ISLNK(found.st_mode)):
+            return False
+    return True
 
 
 def _make_stage(stage: Path) -> None:

@@ -148,3 +148,16 @@ def test_large_heads_and_odd_beginnings(box: Box, place: Path) -> None:
     with box.wire() as wire, pytest.raises(ProtocolViolation):
         wire.send(b"GET /small.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").answer()
         wire.answer()
+
+
+def test_a_host_without_an_address_is_said_and_answered(box: Box, place: Path) -> None:
+    (place / "small.txt").write_text("small")
+    box.serve(f"""
+        server.modules = ( "mod_fastcgi" )
+        server.document-root = "{place}"
+        fastcgi.server = ( "/app" => (( "host" => "nowhere.invalid", "port" => 9000,
+            "check-local" => "disable" )) )
+        """)
+    box.wait_log("no address for the host 'nowhere.invalid'")
+    assert box.get("/app").status == 503
+    assert box.get("/small.txt").status == 200

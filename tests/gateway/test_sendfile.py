@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.gateway.sendfile import Refusal, combined_status, resolve, simplified
+from appliance.gateway.sendfile import Refusal, combined_status, docroot, resolve, simplified
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,13 @@ from appliance.gateway.sendfile import Refusal, combined_status, resolve, simpli
 def test_resolve(value: bytes, docroots: tuple[str, ...], expected: str | int) -> None:
     found = resolve(value, docroots)
     assert (found.status if isinstance(found, Refusal) else found) == expected
+
+
+@pytest.mark.parametrize("root", ["/srv/pub", "/srv//pub", "/srv/pub//", "/srv/www/../pub", "/srv/./pub/"])
+def test_links_are_judged_from_the_docroot_however_it_is_written(root: str) -> None:
+    assert resolve(b"/srv/pub/link", (root,)) == "/srv/pub/link"
+    assert docroot("/srv/pub/link", ("/other", root)) == "/srv/pub"
+    assert docroot("/srv/public/link", (root,)) is None
 
 
 @pytest.mark.parametrize(

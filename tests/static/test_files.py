@@ -141,6 +141,16 @@ def test_parts_are_the_same_from_memory_and_from_a_descriptor(
     assert (b"Content-Range", b"bytes */%d" % size) in none.headers
 
 
+def test_whoever_keeps_a_file_does_not_keep_its_content(
+    tmp_path: Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MEMORY", 10_000)
+    kept = [cache.open(str(write(tmp_path / str(n), b"%d" % n * 4000))) for n in range(5)]
+    held = sum(len(file.content) for file in kept if file.content is not None)
+    assert held == cache.memory <= 10_000
+    assert content(ask(cache, kept[0])) == b"0" * 4000, "then it comes from the disk"
+
+
 def test_memory_and_entries_are_bounded(
     tmp_path: Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
