@@ -15,7 +15,7 @@ from appliance.gateway.environment import Parameters, Split, split_match, split_
 from appliance.pool.balance import BALANCES
 
 if TYPE_CHECKING:
-    from appliance.handlers.gateway import Desk, Services
+    from appliance.handlers.call import Desk, Services
 
 
 class Host:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance.config import OPTIONS, ConfigurationError, load
-from appliance.config.hosts import KEYS
+from appliance.config.host_keys import KEYS
 from appliance.config.regex import compile_pattern, search
 from tests.config.subjects import Request
 

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from appliance.config import ConfigurationError, PoolDefinition, load
-from appliance.config.hosts import KEYS
+from appliance.config.host_keys import KEYS
 
 MODULES = 'server.modules = ( "mod_fastcgi", "mod_scgi" )\n'
 

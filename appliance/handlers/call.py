@@ -1,0 +1,363 @@
+"""One request to an application: from a slot of its pool to the answer for the client.
+
+The rules are the product's: nothing runs twice, a truncated answer is never passed off as complete, and an
+error says who failed.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from appliance.config import PoolDefinition, Settings
+from appliance.gateway import sendfile
+from appliance.gateway.answer import AnswerHead, HeadParser
+from appliance.gateway.chunks import Decoder as ChunkDecoder
+from appliance.gateway.environment import Split
+from appliance.gateway.errors import ProtocolError, RequestRefused
+from appliance.gateway.failure import Failure, Stage
+from appliance.gateway.upstream import Upstream
+from appliance.handlers import physical
+from appliance.handlers.exchange import PENDING, Clock, Exchange, Log, Outcome
+from appliance.handlers.relay import Relay
+from appliance.handlers.rules import Host
+from appliance.http.files import FileCache
+from appliance.http.response import UNKNOWN, Header, Response, error_response
+from appliance.http.spool import Spool
+from appliance.pool.pool import Pool, Slot
+from appliance.pool.retry import may_retry
+
+HELD = 65536  # octets of an answer that are held back in the hope of its end
+SPOOLED = 1 << 30  # octets of an answer spooled for a slow client before the application has to wait
+STDERR_LINE = 8192
+
+
+class Desk(Protocol):
+    """A pool at work: see `front.desk`."""
+
+    pool: Pool
+
+    def enter(self, call: Call) -> None: ...
+
+    def leave(self, call: Call) -> None: ...
+
+    def connection(self, slot: Slot) -> Upstream: ...
+
+    def release(self, slot: Slot, reusable: bool) -> None: ...
+
+    def broke(self, slot: Slot, *, connecting: bool) -> None: ...
+
+    def abandon(self, slot: Slot) -> None: ...
+
+
+class Dispatch(Protocol):
+    """All pools at work."""
+
+    def desk(self, definition: PoolDefinition) -> Desk: ...
+
+
+class Services(Protocol):
+    """What this handler needs of the front."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def log(self) -> Log: ...
+
+    @property
+    def files(self) -> FileCache: ...
+
+    @property
+    def dispatch(self) -> Dispatch: ...
+
+    def spool(self) -> Spool: ...
+
+
+class Scope:
+    """What the calls of one scope have in common."""
+
+    __slots__ = ("follow_links", "hold", "resolver", "root", "services", "spooled")
+
+    def __init__(self, settings: Settings, services: Services) -> None:
+        self.services = services
+        self.root = settings.string("server.document-root").rstrip("/")
+        self.resolver = physical.build(settings, services)
+        self.follow_links = settings.boolean("server.follow-symlink")
+        streaming = settings.integer("server.stream-response-body")
+        self.hold = 0 if streaming else HELD
+        self.spooled = HELD if streaming == 2 else SPOOLED
+
+
+class Call:
+    """One request to an application, from the client's body to the client's answer."""
+
+    __slots__ = (
+        "_body",
+        "_chunks",
+        "_complaint",
+        "_exchange",
+        "_head",
+        "_held",
+        "_held_octets",
+        "_host",
+        "_parameters",
+        "_parser",
+        "_process",
+        "_relay",
+        "_retried",
+        "_scope",
+        "_slot",
+        "_split",
+        "_upstream",
+    )
+
+    def __init__(self, exchange: Exchange, scope: Scope, host: Host, split: Split) -> None:
+        self._exchange = exchange
+        self._scope = scope
+        self._host = host
+        self._split = split
+        self._body: Spool | None = None
+        self._parameters = b""
+        self._slot: Slot | None = None
+        self._process = host.definition.name  # for the log: the pool, and the process once there is one
+        self._upstream: Upstream | None = None
+        self._retried = False
+        self._parser = HeadParser(host.definition.x_sendfile)
+        self._head: AnswerHead | None = None
+        self._chunks: ChunkDecoder | None = None
+        self._held: list[bytes] = []
+        self._held_octets = 0
+        self._relay: Relay | None = None
+        self._complaint = b""
+
+    # The request
+
+    def begin(self) -> Outcome:
+        """First the whole body, so that a slow client never holds an application."""
+        self._exchange.receive_body(self._received_body)
+        return PENDING
+
+    def _received_body(self, body: Spool) -> None:
+        exchange = self._exchange
+        self._body = body
+        try:
+            self._parameters = self._host.parameters.encode(
+                exchange.request, self._split, exchange.environment, body.size
+            )
+        except RequestRefused as refused:
+            self._scope.services.log.info(f"{self._asked()} refused with {refused.status}: {refused.reason}")
+            exchange.respond(error_response(refused.status, refused.reason))
+            return
+        exchange.on_gone = self._client_gone
+        self._host.desk.enter(self)
+
+    def granted(self, slot: Slot) -> None:
+        """Our turn."""
+        self._slot = slot
+        self._process = slot.process.name
+        self._upstream = self._host.desk.connection(slot)
+        self._upstream.ask(self, self._parameters, self._body)
+
+    def expired(self) -> None:
+        """We waited for queue-timeout."""
+        limit = self._host.definition.queue_timeout
+        self._unavailable(f"no process was free within {limit} s (queue-timeout)")
+
+    def refused(self, reason: str) -> None:
+        """We may not even wait."""
+        self._unavailable(reason)
+
+    def _unavailable(self, reason: str) -> None:
+        self._fail(503, reason, "The application is busy. Try again in a moment.", [(b"Retry-After", b"5")])
+
+    # The answer
+
+    def received(self, pieces: list[bytes]) -> None:
+        """More of the answer."""
+        try:
+            for piece in pieces:
+                if self._head is None:
+                    head = self._parser.feed(piece)
+                    for interim in self._parser.interim:
+                        self._exchange.interim(interim.status, interim.headers)
+                    self._parser.interim.clear()
+                    if head is None:
+                        continue
+                    self._begin_answer(head)
+                    piece = self._parser.rest
+                if piece:
+                    self._take(piece)
+        except ProtocolError as error:
+            self._broken_answer(str(error))
+
+    def _begin_answer(self, head: AnswerHead) -> None:
+        self._head = head
+        for note in self._parser.notes:
+            self._scope.services.log.warning(f"{self._process}: {note}")
+        if head.chunked and head.sendfile is None and self._exchange.request.method != "HEAD":
+            self._chunks = ChunkDecoder()
+
+    def _take(self, data: bytes) -> None:
+        head = self._head
+        assert head is not None
+        if head.sendfile is not None or self._exchange.request.method == "HEAD":
+            return
+        for piece in self._chunks.feed(data) if self._chunks is not None else (data,):
+            if self._relay is not None:
+                self._relay.feed(piece)
+                continue
+            self._held.append(piece)
+            self._held_octets += len(piece)
+        if self._relay is None and (self._held_octets > self._scope.hold or (head.streaming and self._held)):
+            self._stream(head)
+
+    def _stream(self, head: AnswerHead) -> None:
+        """Too much to hold back, or not to be held back: it goes out as it comes."""
+        relay = self._relay = Relay(
+            self, self._scope.services.spool(), head.content_length, self._scope.spooled
+        )
+        self._exchange.on_gone = None  # from now on the relay is told
+        for piece in self._held:
+            relay.feed(piece)
+        self._held.clear()
+        self._exchange.respond(Response(head.status, head.headers, relay, close=head.close))
+
+    def complained(self, pieces: list[bytes]) -> None:
+        """Octets of the application's error stream: each line is logged with the request it belongs to."""
+        *lines, rest = (self._complaint + b"".join(pieces)).split(b"\n")
+        if len(rest) > STDERR_LINE:
+            lines.append(rest)
+            rest = b""
+        self._complaint = rest
+        for line in lines:
+            self._log_complaint(line)
+
+    def _log_complaint(self, line: bytes) -> None:
+        text = line[:STDERR_LINE].decode("utf-8", "backslashreplace").rstrip()
+        if text:
+            self._scope.services.log.warning(f"{self._process}: {self._asked()}: {text}")
+
+    def completed(self, reusable: bool) -> None:
+        """The application has said everything."""
+        self._give_back(reusable)
+        if self._complaint:
+            self._log_complaint(self._complaint)
+        head = self._head
+        if head is None:
+            self._fail(502, "it ended the request without an answer", "The application gave no answer.")
+        elif self._chunks is not None and not self._chunks.ended:
+            self._broken_answer("the last chunk of its answer is missing")
+        elif self._relay is not None:
+            self._relay.finish()
+        elif head.sendfile is not None:
+            self._send_file(head, head.sendfile)
+        else:
+            self._answer(head)
+
+    def _answer(self, head: AnswerHead) -> None:
+        """The whole answer is here: its length is known."""
+        body = self._held[0] if len(self._held) == 1 else b"".join(self._held)
+        length = head.content_length
+        if self._exchange.request.method == "HEAD":
+            told = UNKNOWN if length is None else length
+            self._exchange.respond(Response(head.status, head.headers, b"", close=head.close, length=told))
+            return
+        if length is not None and len(body) != length and head.status not in (204, 304):
+            if len(body) < length:
+                self._broken_answer(f"its answer has {len(body)} octets, it announced {length}")
+                return
+            body = body[:length]
+        self._exchange.respond(Response(head.status, head.headers, body, close=head.close))
+
+    def _send_file(self, head: AnswerHead, value: bytes) -> None:
+        services, definition = self._scope.services, self._host.definition
+        chosen = sendfile.resolve(value, definition.x_sendfile_docroots)
+        if isinstance(chosen, sendfile.Refusal):
+            services.log.error(f"{self._process}: {self._asked()}: {chosen.reason}")
+            response = error_response(chosen.status)
+        else:
+            beneath = None
+            if not self._scope.follow_links:
+                beneath = sendfile.docroot(chosen, definition.x_sendfile_docroots)
+            response = services.files.send(self._exchange.request, chosen, head.headers, head.status, beneath)
+            if response.status in (403, 404):
+                services.log.error(
+                    f"{self._process}: {self._asked()}: no X-Sendfile of {chosen!r} ({response.status}):"
+                    f" it must exist and be readable for the user of the front"
+                )
+        self._exchange.respond(response)
+
+    # What can go wrong
+
+    def broken(self, failure: Failure) -> None:
+        """The connection failed."""
+        connecting = failure.stage is Stage.CONNECTING
+        slot, self._slot, self._upstream = self._slot, None, None
+        if slot is not None:
+            self._host.desk.broke(slot, connecting=connecting)
+        if may_retry(failure, self._exchange.request.method, self._retried):
+            self._retried = True
+            self._scope.services.log.info(
+                f"{self._process}: {self._asked()} goes out again: {failure.reason}"
+            )
+            self._host.desk.enter(self)
+            return
+        reason = f"{failure.stage.value}: {failure.reason}"
+        if failure.timeout:
+            self._fail(504, reason, "The application took too long.")
+        elif connecting:
+            self._fail(503, reason, "The application cannot be reached.", [(b"Retry-After", b"5")])
+        else:
+            self._fail(502, reason, "The application failed while it worked on your request.")
+
+    def _broken_answer(self, reason: str) -> None:
+        """The application is at fault: its connection is of no further use."""
+        slot, upstream = self._slot, self._upstream
+        self._slot = self._upstream = None
+        if upstream is not None:
+            upstream.close()
+        if slot is not None:
+            self._host.desk.broke(slot, connecting=False)
+        self._fail(502, reason, "The application gave an answer that makes no sense.")
+
+    def _fail(self, status: int, reason: str, text: str, headers: list[Header] | None = None) -> None:
+        log = self._scope.services.log
+        if self._relay is not None:
+            log.error(f"{self._process}: {self._asked()} was cut in the middle of its answer: {reason}")
+            self._relay.fail()
+            return
+        log.error(f"{self._process}: {self._asked()} answered with {status}: {reason}")
+        self._exchange.respond(error_response(status, text, headers))
+
+    def _client_gone(self) -> None:
+        """The client left before there was an answer."""
+        slot, self._slot, self._upstream = self._slot, None, None
+        if slot is None:
+            self._host.desk.leave(self)
+        else:
+            self._host.desk.abandon(slot)
+
+    def _give_back(self, reusable: bool) -> None:
+        slot, self._slot, self._upstream = self._slot, None, None
+        if slot is not None:
+            self._host.desk.release(slot, reusable)
+
+    # The relay's source
+
+    def pause(self) -> None:
+        """The client is slow, and enough is spooled for it."""
+        if self._upstream is not None:
+            self._upstream.pause()
+
+    def resume(self) -> None:
+        """The client has caught up."""
+        if self._upstream is not None:
+            self._upstream.resume()
+
+    def unwanted(self) -> None:
+        """The client left in the middle of the answer."""
+        self._client_gone()
+
+    def _asked(self) -> str:
+        request = self._exchange.request
+        return f"{request.method} {request.target[:512].decode('utf-8', 'backslashreplace')}"
