@@ -24,7 +24,7 @@ from appliance.front.options import FrontOptions
 from appliance.front.services import FrontLog, Services
 from appliance.handlers.chain import Site
 from appliance.handlers.chain import Transaction as Exchange
-from appliance.http.connection import Connection, State
+from appliance.http.connection import Connection
 from appliance.http.files import FileCache
 from appliance.http.head import Endpoint
 from appliance.http.listener import Listener
@@ -33,6 +33,7 @@ from appliance.http.request import Request
 from appliance.http.serialize import Tail
 from appliance.http.service import Limits, Transaction
 from appliance.http.spool import Spool
+from appliance.http.state import State
 from appliance.passwords.checker import Checker
 from appliance.passwords.store import PasswordStore
 from appliance.passwords.throttle import Throttle

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import _socket
 import contextlib
-import enum
 import socket
-import struct
 from collections.abc import Callable
 
 from appliance.http.body import BadBody
@@ -24,13 +22,14 @@ from appliance.http.deadline import Deadline
 from appliance.http.head import BadRequest, Endpoint, find_head, parse_head
 from appliance.http.incoming import Incoming, TooLarge
 from appliance.http.loop import READ, WRITE, guarded
-from appliance.http.output import Output, Progress, Truncated
 from appliance.http.request import Request
-from appliance.http.response import FileBody, Header, Response, StreamBody, error_response
+from appliance.http.response import FileBody, Header, Response, error_response
+from appliance.http.sender import Sender
 from appliance.http.serialize import BODYLESS, field_lines, frame, status_line
-from appliance.http.service import Service, Transaction
-from appliance.http.sink import LOW_WATER, Sink
+from appliance.http.service import Service
+from appliance.http.sink import Sink
 from appliance.http.spool import Spool
+from appliance.http.state import State
 
 READ_SIZE = 65536
 PIPELINE_LIMIT = 65536  # octets of further requests read while one is answered
@@ -38,73 +37,40 @@ PIPELINE_BURST = 32  # requests answered in one turn of the loop
 ARRIVAL_SECONDS = 0.1  # that a leaving server waits for the next request of a busy client
 LINGER_SECONDS = 5.0  # without an octet
 LONGEST_LINGER = 30.0
-RESET = struct.pack("ii", 1, 0)
-
-
-class State(enum.Enum):
-    """What the connection is doing."""
-
-    IDLE = "idle"
-    HEAD = "head"
-    SERVING = "serving"
-    BODY = "body"
-    SENDING = "sending"
-    LINGERING = "lingering"
-    CLOSED = "closed"
-
 
 # The states of every request, without the enum's descriptors in between.
 _IDLE, _HEAD, _SERVING, _BODY = State.IDLE, State.HEAD, State.SERVING, State.BODY
 _SENDING, _LINGERING, _CLOSED = State.SENDING, State.LINGERING, State.CLOSED
 
 
-class Connection:
+class Connection(Sender):
     """See the module's text."""
 
     __slots__ = (
         "_advancing",
-        "_deadline",
         "_incoming",
         "_input",
         "_keep",
         "_linger_until",
-        "_output",
-        "_sent",
         "_served",
-        "_service",
-        "_sink",
-        "_socket",
-        "_status",
-        "_stream",
-        "_transaction",
-        "_watcher",
         "endpoint",
         "idle_since",
         "leaving",
         "request",
-        "state",
     )
 
     def __init__(self, service: Service, sock: _socket.socket, endpoint: Endpoint) -> None:
         """`sock` is connected and non-blocking; the connection owns it from now on."""
-        self._service = service
-        self._socket = sock
+        super().__init__(service, sock)
         self.endpoint = endpoint
-        self.state = State.IDLE
         self.leaving = False  # the server drains: no further request on this connection
         self.request: Request | None = None
-        self._transaction: Transaction | None = None
         self._advancing = False
         self._input = b""
-        self._output: Output | None = None
         self._served = 0
-        self._sent = 0  # octets of the body that the kernel took
-        self._status = 0
         self._keep = True
         self._linger_until = 0.0
         self._incoming: Incoming | None = None
-        self._stream: StreamBody | None = None
-        self._sink: Sink | None = None
         self._deadline = Deadline(service.loop, self.on_deadline)
         self.idle_since = self._deadline.after(service.limits.head_seconds)
         self._watcher = service.loop.watcher(sock.fileno(), self.on_ready)
@@ -299,26 +265,6 @@ class Connection:
             if self.state is State.SENDING:
                 body.start(sink)
 
-    def stream_data(self, data: bytes) -> int:
-        """Octets of a streamed body, framed already; the number that waits for the client."""
-        self._send(data)
-        return self._output.waiting if self._output is not None else 0
-
-    def stream_end(self, complete: bool) -> None:
-        """The streamed body is over; an incomplete one ends the connection where it stands."""
-        sink, self._stream, self._sink = self._sink, None, None
-        if self.state is not State.SENDING:
-            return
-        if not complete:
-            if sink is not None and not sink.is_delimited:
-                # For this client an ordinary end of the connection would be the end of the body: reset it.
-                with contextlib.suppress(OSError):
-                    self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            self._cut()
-            self.close()
-        elif self._output is None or not self._output.waiting:
-            self._answered()
-
     def _drop_body(self) -> None:
         """An answer that did not want the body: take what is here already, so that the connection may be
         kept.
@@ -347,73 +293,7 @@ class Connection:
         )
         self._service.refused(self, status, reason, data.partition(b"\r\n")[0][:256])
 
-    # Writing
-
-    def _queue(self) -> Output:
-        if self._output is None:
-            self._output = Output()
-        return self._output
-
-    def _send_head(self, head: bytes) -> None:
-        """Send a 1xx head; heads do not count as octets of the answer."""
-        self._sent -= len(head)
-        self._send(head)
-
-    def _send(self, data: bytes) -> None:
-        """Write now what the client takes now; queue the rest."""
-        output = self._output
-        if output is None:
-            if self.state is _CLOSED:
-                return
-            try:
-                sent = self._socket.send(data)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError:
-                self._client_gone()
-                return
-            self._sent += sent
-            if sent == len(data):
-                if self.state is _SENDING and self._stream is None:
-                    self._answered()
-                return
-            output = self._queue()
-            data = data[sent:]
-        output.add(data)
-        self._flush()
-
-    def _flush(self) -> None:
-        output = self._output
-        if output is None:
-            return
-        before = output.waiting
-        try:
-            progress = output.flush(self._socket)
-        except Truncated as error:
-            self._service.complain(f"{error}: the client sees a cut connection")
-            self._client_gone()
-            return
-        except OSError:
-            self._client_gone()
-            return
-        self._sent += before - output.waiting
-        if progress is Progress.BLOCKED:
-            self._deadline.after(self._service.limits.write_seconds)
-        elif progress is Progress.MORE:
-            self._service.loop.soon(self.go_on)
-        else:
-            self._output = None
-            if self.state is _SENDING and self._stream is None:
-                self._answered()
-                return
-            if self._stream is not None:
-                self._deadline.clear()  # now the application is waited for, and its limits are elsewhere
-        self._watch()
-
-    def _refill(self) -> None:
-        """The client took something: a stream that was asked to pause may go on."""
-        if self._stream is not None and (self._output is None or self._output.waiting <= LOW_WATER):
-            self._stream.resume()
+    # Waiting and ending
 
     def _answered(self) -> None:
         """The whole answer is in the kernel's hands."""
@@ -436,17 +316,6 @@ class Connection:
             self._watch()
         else:
             self.close()
-
-    def _cut(self) -> None:
-        """The answer ends here, complete or not."""
-        transaction, self._transaction = self._transaction, None
-        if self._output is not None:
-            self._output.clear()
-            self._output = None
-        if transaction is not None:
-            transaction.finished(self._status, max(0, self._sent))
-
-    # Waiting and ending
 
     def _watch(self) -> None:
         if self.state is _CLOSED:
