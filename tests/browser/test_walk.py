@@ -55,8 +55,7 @@ def test_one_environment_below_a_prefix(box: Box, browser: Chrome, projects: Pro
 def test_two_environments(box: Box, browser: Chrome, projects: Projects, place: Path) -> None:
     alpha, beta = (f"{name}={projects.project(name)}" for name in ("alpha", "beta"))
     box.recipe("trac", "--env", alpha, "--env", beta, "--htpasswd", projects.passwords())
-    browser.get(box.url)
-    assert "Alpha Project" in browser.page_source and "Beta Project" in browser.page_source
+    Visitor(browser, box.url, place / "browser").reads("Alpha Project", "Beta Project")
     walk(Visitor(browser, f"{box.url}/alpha", place / "browser"), place, "joe")
 
 
@@ -67,8 +66,7 @@ def test_a_parent_directory_with_passwords_per_project(
         shutil.copy(projects.passwords(passwords), projects.parent / f"{name}.htpasswd")
     give(projects.parent)
     box.recipe("trac", "--parent-dir", projects.parent)
-    browser.get(box.url)
-    assert all(name in browser.page_source for name in ("Alpha Project", "Beta Project", "Gamma (empty)"))
+    Visitor(browser, box.url, place / "browser").reads("Alpha Project", "Beta Project", "Gamma (empty)")
     # Each file opens its own project and no other.
     assert box.fetch("/alpha/login", user=("ann", "annpw")).status == 401
     assert box.fetch("/beta/login", user=("ann", "annpw")).status == 302

@@ -24,6 +24,16 @@ class Visitor:
         self.url = url
         self.downloads = place / "downloads"
 
+    def reads(self, *texts: str) -> None:
+        """The page at our address shows all of these."""
+        self.browser.get(self.url)
+        until(
+            lambda: all(text in self.browser.page_source for text in texts),
+            PATIENCE,
+            f"the page does not show all of {texts}",
+            lambda: str(self.browser.page_source),
+        )
+
     def log_in(self, user: str, password: str) -> None:
         """Answer the server's request for HTTP Basic, as typed into the browser's own dialogue."""
         parts = urlsplit(self.url)

@@ -125,6 +125,13 @@ class Spawner:
         pass_fds: tuple[int, ...] = (),
     ) -> subprocess.Popen[bytes]:
         """Start it in our directory; its output goes to files, which a daemon may hold open."""
+
+        def become() -> None:
+            # Under nohup we ignore HUP: spawn-fcgi hands that on, we do not, and that is not what is compared.
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            if prepare is not None:
+                prepare()
+
         with open(self.directory / "output", "wb") as output, open(self.directory / "errors", "wb") as errors:
             self._started = subprocess.Popen(
                 [*(self.command if command is None else command), *map(str, words)],
@@ -134,7 +141,7 @@ class Spawner:
                 cwd=self.directory,
                 umask=umask,
                 env={"PATH": os.environ["PATH"], **(environment or {}), "FCGIBOX_TEST_MARK": self._mark},
-                preexec_fn=prepare,
+                preexec_fn=become,
                 pass_fds=pass_fds,
             )
         return self._started
