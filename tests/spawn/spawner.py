@@ -127,7 +127,7 @@ class Spawner:
         """Start it in our directory; its output goes to files, which a daemon may hold open."""
 
         def become() -> None:
-            # Under nohup we ignore HUP: spawn-fcgi hands that on, we do not, and that is not what is compared.
+            # Under nohup HUP is ignored: spawn-fcgi hands that on, we do not; it is not what is compared.
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
             if prepare is not None:
                 prepare()
