@@ -13,61 +13,109 @@ from appliance.config.options import Type
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of a host entry."""
+    """A key of a host entry; `default` is None where leaving it out means something that no value says."""
 
     name: str
     type: Type
     meaning: str
+    default: Any = None
+    unit: str = ""
     minimum: int = 0
     maximum: int = 2**31 - 1
+    choices: tuple[str, ...] = ()
+    ours: bool = False  # a lighttpd passes over it
     refused: tuple[Any, ...] = ()
     without_effect: str = ""
 
 
 _S, _I, _B, _L, _P = Type.STRING, Type.INTEGER, Type.BOOLEAN, Type.STRINGS, Type.PAIRS
+_SECONDS = "seconds"
 
 KEYS = {
     key.name: key
     for key in (
         Key("host", _S, "Address of the application, or the path of its unix socket."),
-        Key("port", _I, "TCP port of the application.", maximum=65535),
+        Key("port", _I, "TCP port of the application; 80 if it is 0.", 0, maximum=65535),
         Key("socket", _S, "Path of the application's unix socket."),
         Key("bin-path", _S, "Command that starts the application."),
         Key("bin-environment", _P, "Variables that the command gets."),
         Key("bin-copy-environment", _L, "Variables of ours that it gets; all if unset."),
-        Key("mode", _S, '"responder" answers requests, "authorizer" lets them pass.'),
+        Key(
+            "mode",
+            _S,
+            '"responder" answers requests, "authorizer" lets them pass.',
+            "responder",
+            choices=("responder", "authorizer"),
+        ),
         Key("docroot", _S, "Document root as the application sees it."),
-        Key("check-local", _B, "Whether the file must exist below the document root."),
-        Key("min-procs", _I, "Processes that always run.", maximum=65535),
-        Key("max-procs", _I, "Processes that may run.", minimum=1, maximum=65535),
-        Key("max-load-per-proc", _I, "Requests per process above which one more starts.", maximum=65535),
-        Key("idle-timeout", _I, "Seconds after which an unused process ends.", maximum=65535),
-        Key("listen-backlog", _I, "Connections the kernel holds for a process."),
-        Key("disable-time", _I, "Seconds until a host that failed is tried again.", maximum=65535),
-        Key("broken-scriptfilename", _B, "Whether SCRIPT_FILENAME includes PATH_INFO."),
-        Key("fix-root-scriptname", _B, 'Whether SCRIPT_NAME is empty under the key "/".'),
-        Key("strip-request-uri", _S, "Beginning of REQUEST_URI that is left out."),
-        Key("x-sendfile", _B, "Whether the application may name a file to be sent."),
-        Key("allow-x-send-file", _B, "Older name of x-sendfile."),
+        Key("check-local", _B, "Whether the file must exist below the document root.", True),
+        Key("min-procs", _I, "Processes that always run; max-procs if that is less.", 4, maximum=65535),
+        Key("max-procs", _I, "Processes that may run.", 4, minimum=1, maximum=65535),
+        Key("max-load-per-proc", _I, "Requests per process above which one more starts.", 1, maximum=65535),
+        Key("idle-timeout", _I, "Time after which an unused process ends.", 60, _SECONDS, maximum=65535),
+        Key("listen-backlog", _I, "Connections the kernel holds for a process.", 1024),
+        Key("disable-time", _I, "Time until a host that failed is tried again.", 1, _SECONDS, maximum=65535),
+        Key("broken-scriptfilename", _B, "Whether SCRIPT_FILENAME includes PATH_INFO.", False),
+        Key("fix-root-scriptname", _B, 'Whether SCRIPT_NAME is empty under the key "/".', False),
+        Key("strip-request-uri", _S, "Beginning of REQUEST_URI that is left out.", ""),
+        Key("x-sendfile", _B, "Whether the application may name a file to be sent.", False),
+        Key("allow-x-send-file", _B, "Older name of x-sendfile.", False),
         Key("x-sendfile-docroot", _L, "Directories that such a file must be in."),
-        Key("kill-signal", _I, "Signal that ends a process.", minimum=1, maximum=64),
-        Key("connect-timeout", _I, "Seconds to wait for a connection; 0: no limit.", maximum=65535),
-        Key("write-timeout", _I, "Seconds to wait until the application reads; 0: no limit.", maximum=65535),
-        Key("read-timeout", _I, "Seconds to wait until the application writes; 0: no limit.", maximum=65535),
+        Key("kill-signal", _I, "Signal that ends a process.", 15, minimum=1, maximum=64),
+        Key("connect-timeout", _I, "Time to wait for a connection; 0: no limit.", 8, _SECONDS, maximum=65535),
+        Key(
+            "write-timeout",
+            _I,
+            "Time to wait until the application reads; 0: no limit.",
+            0,
+            _SECONDS,
+            maximum=65535,
+        ),
+        Key(
+            "read-timeout",
+            _I,
+            "Time to wait until the application writes; 0: no limit.",
+            0,
+            _SECONDS,
+            maximum=65535,
+        ),
         Key(
             "tcp-fin-propagate",
             _B,
             "Whether it hears of a client that is done sending.",
+            False,
             without_effect="requests go out complete",
         ),
-        Key("upgrade", _B, "Whether connections may become web sockets.", refused=(True,)),
-        Key("slots", _I, "Requests that one process answers at the same time.", minimum=1, maximum=65535),
-        Key("template", _B, "Whether the command is started once and forks its processes warm."),
-        Key("user", _S, "User that the processes run as."),
-        Key("group", _S, "Group that the processes run as."),
-        Key("exclusive", _L, "Directories that only one running server may serve."),
-        Key("queue-length", _I, "Requests that may wait for a process.", minimum=0, maximum=1_000_000),
-        Key("queue-timeout", _I, "Seconds that a request may wait for a process.", minimum=1, maximum=65535),
+        Key("upgrade", _B, "Whether connections may become web sockets.", False, refused=(True,)),
+        Key(
+            "slots",
+            _I,
+            "Requests that one process answers at the same time; PHP_FCGI_CHILDREN, else any number.",
+            minimum=1,
+            maximum=65535,
+            ours=True,
+        ),
+        Key(
+            "template",
+            _B,
+            "Whether the command is started once and forks its processes warm.",
+            False,
+            ours=True,
+        ),
+        Key("user", _S, "User that the processes run as; server.username if unset.", ours=True),
+        Key("group", _S, "Group that the processes run as; server.groupname if unset.", ours=True),
+        Key("exclusive", _L, "Directories that only one running server may serve.", ours=True),
+        Key("queue-length", _I, "Requests that may wait for a process.", 1000, maximum=1_000_000, ours=True),
+        Key(
+            "queue-timeout",
+            _I,
+            "Time that a request may wait for a process.",
+            60,
+            _SECONDS,
+            minimum=1,
+            maximum=65535,
+            ours=True,
+        ),
     )
 }
 """Every key of a host entry by its name."""

@@ -21,7 +21,6 @@ from appliance.config.regex import compile_pattern
 from appliance.config.sharing import Sharing
 from appliance.config.values import Array, Element, Value
 
-_MODES = ("responder", "authorizer")
 _SHELL = re.compile(r"[\"'\\$|&;<>()`*?]")
 
 
@@ -138,8 +137,8 @@ class Hosts:
         command = self._command(given, places)
         socket, host, port = self._address(given, places, bool(command))
         environment: tuple[tuple[str, str], ...] = given.get("bin-environment") or ()
-        maximum = _number(given, "max-procs", 4)
-        minimum = _number(given, "min-procs", min(4, maximum))
+        maximum = _number(given, "max-procs")
+        minimum = _number(given, "min-procs", min(KEYS["min-procs"].default, maximum))
         if minimum > maximum:
             reason = f'"min-procs" is above "max-procs": {maximum} processes will run'
             self._report.notice(places["min-procs"], reason)
@@ -159,29 +158,29 @@ class Hosts:
             copy_environment=given.get("bin-copy-environment"),
             mode=self._mode(given, places),
             docroot=given.get("docroot") or None,
-            check_local=_switch(given, "check-local", True),
+            check_local=_switch(given, "check-local"),
             min_procs=min(minimum, maximum),
             max_procs=maximum,
-            max_load_per_proc=_number(given, "max-load-per-proc", 1),
-            idle_timeout=_number(given, "idle-timeout", 60),
-            listen_backlog=_number(given, "listen-backlog", 1024),
-            disable_time=_number(given, "disable-time", 1),
-            broken_scriptfilename=_switch(given, "broken-scriptfilename", False),
-            fix_root_scriptname=_switch(given, "fix-root-scriptname", False),
+            max_load_per_proc=_number(given, "max-load-per-proc"),
+            idle_timeout=_number(given, "idle-timeout"),
+            listen_backlog=_number(given, "listen-backlog"),
+            disable_time=_number(given, "disable-time"),
+            broken_scriptfilename=_switch(given, "broken-scriptfilename"),
+            fix_root_scriptname=_switch(given, "fix-root-scriptname"),
             strip_request_uri=given.get("strip-request-uri") or "",
-            x_sendfile=_switch(given, "x-sendfile", _switch(given, "allow-x-send-file", False)),
+            x_sendfile=_switch(given, "x-sendfile", _switch(given, "allow-x-send-file")),
             x_sendfile_docroots=self._directories(given, places, "x-sendfile-docroot"),
-            kill_signal=_number(given, "kill-signal", 15),
-            connect_timeout=_number(given, "connect-timeout", 8),
-            write_timeout=_number(given, "write-timeout", 0),
-            read_timeout=_number(given, "read-timeout", 0),
+            kill_signal=_number(given, "kill-signal"),
+            connect_timeout=_number(given, "connect-timeout"),
+            write_timeout=_number(given, "write-timeout"),
+            read_timeout=_number(given, "read-timeout"),
             slots=_slots(given, environment, template),
             template=template,
             user=given.get("user") or self._user,
             group=given.get("group") or self._group,
             exclusive=self._directories(given, places, "exclusive"),
-            queue_length=_number(given, "queue-length", 1000),
-            queue_timeout=_number(given, "queue-timeout", 60),
+            queue_length=_number(given, "queue-length"),
+            queue_timeout=_number(given, "queue-timeout"),
             position=places[""],
         )
 
@@ -200,7 +199,7 @@ class Hosts:
     def _address(
         self, given: dict[str, Any], places: dict[str, Position], spawned: bool
     ) -> tuple[str | None, str | None, int]:
-        socket, host, port = given.get("socket") or None, given.get("host") or None, _number(given, "port", 0)
+        socket, host, port = given.get("socket") or None, given.get("host") or None, _number(given, "port")
         if socket and host:
             self._report.error(places["host"], 'a host has either "socket" or "host" with "port", not both')
             return None, None, 0
@@ -211,7 +210,7 @@ class Hosts:
                 self._report.error(
                     where, "the path of a socket is absolute", f'"{path}" does not begin with "/"'
                 )
-            suffix = f"-{_number(given, 'max-procs', 4)}" if spawned else ""
+            suffix = f"-{_number(given, 'max-procs')}" if spawned else ""
             try:
                 check_socket_path(path + suffix)
             except ValueError as error:
@@ -236,11 +235,12 @@ class Hosts:
             return host
 
     def _mode(self, given: dict[str, Any], places: dict[str, Position]) -> Mode:
-        mode = given.get("mode") or "responder"
+        mode = given.get("mode") or KEYS["mode"].default
         if mode == "authorizer":
             self._report.error(places["mode"], '"mode" => "authorizer" is not supported yet')
-        elif mode not in _MODES:
-            hint = nearest(mode, _MODES) or f"it is one of {', '.join(_MODES)}"
+        elif mode not in KEYS["mode"].choices:
+            choices = KEYS["mode"].choices
+            hint = nearest(mode, choices) or f"it is one of {', '.join(choices)}"
             self._report.error(places["mode"], f'"{mode}" is no mode', hint)
         return "responder"
 
@@ -258,14 +258,20 @@ def _label(key: str) -> str:
     return key.strip("/.")
 
 
-def _number(given: dict[str, Any], name: str, default: int) -> int:
+def _number(given: dict[str, Any], name: str, default: int | None = None) -> int:
+    """A number as given; otherwise `default`, if it depends on other keys, or what the table says."""
     value = given.get(name)
-    return default if value is None else int(value)
+    if value is None:
+        value = KEYS[name].default if default is None else default
+    return int(value)
 
 
-def _switch(given: dict[str, Any], name: str, default: bool) -> bool:
+def _switch(given: dict[str, Any], name: str, default: bool | None = None) -> bool:
+    """A switch as given; otherwise `default`, if it depends on other keys, or what the table says."""
     value = given.get(name)
-    return default if value is None else bool(value)
+    if value is None:
+        value = KEYS[name].default if default is None else default
+    return bool(value)
 
 
 def _slots(given: dict[str, Any], environment: tuple[tuple[str, str], ...], template: bool) -> int | None:

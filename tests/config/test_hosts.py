@@ -290,3 +290,12 @@ def test_every_key_of_the_reference_is_known() -> None:
         connect-timeout write-timeout read-timeout upgrade
     """
     assert set(reference.split()) <= set(KEYS)
+
+
+def test_the_defaults_of_keys_are_those_of_pools() -> None:
+    """What a reference says of a key is what a host without it gets."""
+    unset = pool('"socket" => "/x"')
+    for key in KEYS.values():
+        field = key.name.replace("-", "_")
+        if key.default is not None and hasattr(unset, field):
+            assert getattr(unset, field) == key.default, key.name
