@@ -1,8 +1,8 @@
 """The front processes: forked, told about pools and files, replaced when they die, drained at a reload.
 
 One front is current; others only finish their requests. A front that dies is followed by a new generation at
-once, with every slot it held suspect; one that keeps dying is started with growing pauses. Pools speak to the
-fronts whose plan has them, through here.
+once, with every slot it held suspect; one that keeps dying is started with growing pauses. What is said
+between them and the pools is in `conversation`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ from functools import partial
 from typing import Any
 
 from appliance.report.error_log import ErrorLog
-from appliance.supervisor import pool
-from appliance.supervisor.applications import Applications
 from appliance.supervisor.channel import Channel, Message
 from appliance.supervisor.children import Children
+from appliance.supervisor.conversation import Conversation
 from appliance.supervisor.files import Snapshot, Watch
 from appliance.supervisor.front import Front, FrontEntry
-from appliance.supervisor.leases import Grant
 from appliance.supervisor.logs import Logs
 from appliance.supervisor.loop import READ, WRITE, Loop, Timer
 from appliance.supervisor.output import Output
@@ -39,7 +37,7 @@ _LONG_LIFE = 10.0
 
 
 class Fronts:
-    """All of them, and the line between them and the pools."""
+    """All of them."""
 
     def __init__(
         self,
@@ -67,6 +65,7 @@ class Fronts:
         self.started = 0.0
         self.current: Front | None = None
         self.living: list[Front] = []
+        self.conversation = Conversation(log, self.living, self._send)
 
     def start(self, plan: Plan, ready: Callable[[], None], failed: Callable[[str], None]) -> None:
         """Fork a front for a plan. Then `ready()` once it accepts connections, or `failed(reason)`."""
@@ -112,70 +111,9 @@ class Fronts:
     def _introduce(self, front: Front) -> None:
         for snapshot in self._files.current.values():
             self._push(front, snapshot)
-        for name, applications in front.plan.pools.items():
-            policy = applications.policy
-            self._send(front, {"type": "pool", "pool": name, "state": policy.state, "reason": policy.reason})
-            states = policy.states()
-            for grant in applications.leases.open(front.generation):
-                if states.get(grant.process) is pool.State.RUNNING:
-                    self._present(front, applications, grant)
-                else:
-                    front.retired.add((name, grant.process))
+        self.conversation.introduce(front)
 
-    def _present(self, front: Front, applications: Applications, grant: Grant) -> None:
-        message = {"type": "process", "pool": applications.definition.name, "process": grant.process}
-        address = applications.processes[grant.process].address
-        self._send(front, {**message, "address": address, "slots": grant.slots, "suspect": grant.suspect})
-
-    # What pools have to say (applications.Audience)
-
-    def announce(self, applications: Applications, process: str) -> None:
-        """A process may be used: by the newest front that has its pool."""
-        slots = applications.definition.slots
-        grant = applications.leases.add(process, slots)
-        having = self._having(applications)
-        for front in having[:-1]:
-            self._present(front, applications, Grant(process, None if slots is None else 0, 0))
-        if having and grant is not None:
-            self._present(having[-1], applications, grant)
-
-    def retire(self, applications: Applications, process: str) -> None:
-        """It gets no new request; when every front has finished with it, it is over."""
-        for front in self._having(applications):
-            self._send(front, {"type": "retire", "pool": applications.definition.name, "process": process})
-        self._look_whether_over(applications, process)
-
-    def gone(self, applications: Applications, process: str, reason: str, stderr: tuple[str, ...]) -> None:
-        """It is dead."""
-        message: Message = {"type": "gone", "pool": applications.definition.name, "process": process}
-        for front in self._having(applications):
-            self._send(front, {**message, "reason": reason, "stderr": list(stderr)})
-
-    def tell(self, applications: Applications, state: str, reason: str) -> None:
-        """The pool is in another state."""
-        message: Message = {
-            "type": "pool",
-            "pool": applications.definition.name,
-            "state": state,
-            "reason": reason,
-        }
-        for front in self._having(applications):
-            self._send(front, message)
-
-    def _look_whether_over(self, applications: Applications, process: str) -> None:
-        if all((applications.definition.name, process) in f.retired for f in self._having(applications)):
-            applications.retired(process)
-
-    def _having(self, applications: Applications) -> list[Front]:
-        return [f for f in self.living if f.plan.pools.get(applications.definition.name) is applications]
-
-    def _lease(self, applications: Applications, grant: Grant) -> None:
-        if grant.slots:
-            message = {"type": "lease", "pool": applications.definition.name, "process": grant.process}
-            newest = self._having(applications)[-1]
-            self._send(newest, {**message, "slots": grant.slots, "suspect": grant.suspect})
-
-    # What fronts have to say
+    # The life of one
 
     def _turn(self, front: Front) -> None:
         if front.channel.fileno() < 0:
@@ -202,30 +140,7 @@ class Fronts:
             if answer is not None:
                 answer(message.get("data"))
         else:
-            self._about_pool(front, message)
-
-    def _about_pool(self, front: Front, message: Message) -> None:
-        applications = front.plan.pools.get(str(message.get("pool")))
-        if applications is None:
-            self._log.write(
-                "warning", "supervisor", f"front-{front.generation} said something unknown: {message}"
-            )
-            return
-        process = str(message.get("process", ""))
-        match message.get("type"):
-            case "want":
-                applications.want(int(message.get("n", 1)))
-            case "idle" if front is self._having(applications)[-1]:
-                applications.idle(process)
-            case "retired":
-                front.retired.add((applications.definition.name, process))
-                self._look_whether_over(applications, process)
-            case "kill":
-                applications.kill(process, str(message.get("reason", "")))
-            case "release":
-                grant = applications.leases.release(front.generation, process, int(message.get("slots", 0)))
-                if grant is not None:
-                    self._lease(applications, grant)
+            self.conversation.told(front, message)
 
     def _now_ready(self, front: Front) -> None:
         front.state = "ready"
@@ -282,11 +197,7 @@ class Fronts:
         if front.timer is not None:
             front.timer.cancel()
         self.living.remove(front)
-        for applications in front.plan.pools.values():
-            for grant in applications.leases.close(front.generation, clean=front.drained):
-                self._lease(applications, grant)
-            for process in applications.policy.states():
-                self._look_whether_over(applications, process)
+        self.conversation.left(front)
         for answer in front.answers.values():
             answer(None)
         reason = describe_exit(status)

@@ -11,8 +11,9 @@ import sys
 from appliance.supervisor import kernel, rundir
 from appliance.supervisor.environment import is_frozen
 from appliance.supervisor.plan import front_identity
+from appliance.supervisor.reloading import load
 from appliance.supervisor.source import Source
-from appliance.supervisor.supervisor import RunOptions, Supervisor, load
+from appliance.supervisor.supervisor import RunOptions, Supervisor
 
 __all__ = ["RunOptions", "run"]
 

@@ -1,8 +1,7 @@
 """The supervisor: wiring and life of one instance, from the first configuration to the last process.
 
-It touches no request. Signals and the control socket lead to three things, `reload`, `stop` and `reopen`; a
-reload prepares everything before it changes anything, so an error in a configuration never costs a running
-site.
+It touches no request. Signals lead to three things, `reload`, `stop` and `reopen`; what else may be asked
+for is in `orders`.
 """
 
 from __future__ import annotations
@@ -11,21 +10,19 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from appliance import __version__
-from appliance.config import Configuration, ConfigurationError
+from appliance.config import Configuration
 from appliance.errors import UserError
 from appliance.report.error_log import ErrorLog
 from appliance.supervisor import leftovers, rundir
 from appliance.supervisor.addresses import Addresses
 from appliance.supervisor.applications import Applications, Surroundings
 from appliance.supervisor.children import Children
-from appliance.supervisor.control import Answer, Control
+from appliance.supervisor.control import Control
 from appliance.supervisor.exclusive import Exclusives
 from appliance.supervisor.files import Watch
 from appliance.supervisor.front import FrontEntry, serve
@@ -35,20 +32,16 @@ from appliance.supervisor.listeners import passed_sockets
 from appliance.supervisor.loop import Loop, Timer
 from appliance.supervisor.notify import Notify
 from appliance.supervisor.opening import write_file
+from appliance.supervisor.orders import Orders
 from appliance.supervisor.plan import Plan, Planner, raise_descriptor_limit
-from appliance.supervisor.source import Changes, Running, Source
-from appliance.supervisor.status import describe
+from appliance.supervisor.reloading import Reloading
+from appliance.supervisor.source import Running, Source
 
 GRACEFUL_LIMIT = 30.0
 
 _WHO = "supervisor"
 _SAME_STOP = 1.0  # seconds in which equal signals are one (the frozen program gets a terminal's twice)
-_FILES_INTERVAL = 1.0
-_WATCH_INTERVAL = 2.0
 _LAST_PATIENCE = 12.0  # seconds from the end of the last front to the end of everything, by force
-
-Outcome = Callable[[str | None], None]
-"""Told how a reload went: None, or the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +54,6 @@ class RunOptions:
     """Instead of the usual place for this instance."""
     entry: FrontEntry = field(default=serve)
     """What the front process runs."""
-
-
-def load(source: Source) -> Configuration:
-    """The source's configuration; every error is a UserError."""
-    try:
-        return source.load()
-    except ConfigurationError as error:
-        raise UserError(str(error)) from error
 
 
 class Supervisor:
@@ -86,8 +71,6 @@ class Supervisor:
         self._urgent = False
         self._last_stop = (0, float("-inf"))
         self._pools: list[Applications] = []
-        self._preparing: Plan | None = None
-        self._reload_waiting: list[Outcome] = []
         self._limit: Timer | None = None
         self._pid_file: str | None = None
         self._had_terminal = os.isatty(0) or os.isatty(2)
@@ -97,16 +80,16 @@ class Supervisor:
         self.log = ErrorLog(2)
         self.loop = Loop(partial(self.log.write, "error", _WHO))
         self._passed = passed_sockets(os.environ)
-        self._notify = Notify(os.environ)
+        self.notify = Notify(os.environ)
         self._guardian = Guardian(directory)
         self._record = leftovers.Record(directory, partial(self.log.write, "error", _WHO))
         self.children = Children(self.loop, self._guardian, self._record)
-        self._files = Watch()
+        self.files = Watch()
         self.fronts = Fronts(
             self.loop,
             self.children,
             self.log,
-            self._files,
+            self.files,
             options.entry,
             options.graceful_limit,
             self._front_ended,
@@ -114,11 +97,13 @@ class Supervisor:
         self.fronts.started = self.started
         addresses = Addresses(directory, self._guardian)
         around = Surroundings(
-            self.loop, self.children, addresses, self.log, self.fronts, dict(os.environ), soft_and_hard,
-            options.graceful_limit,
+            self.loop, self.children, addresses, self.log, self.fronts.conversation, dict(os.environ),
+            soft_and_hard, options.graceful_limit,
         )  # fmt: skip
         self._exclusives = Exclusives()
-        self._planner = Planner(around, self._exclusives, self._passed, soft_and_hard[1])
+        self.planner = Planner(around, self._exclusives, self._passed, soft_and_hard[1])
+        self.reloading = Reloading(self)
+        self._orders = Orders(self)
         self._control: Control | None = None
         if found:
             groups = ", ".join(map(str, found))
@@ -127,8 +112,8 @@ class Supervisor:
     def run(self, configuration: Configuration) -> int:
         """Start with this configuration and serve; the exit status."""
         try:
-            plan = self._planner.prepare(configuration, None)
-            self._control = Control(self.loop, self.directory / rundir.CONTROL, self._asked)
+            plan = self.planner.prepare(configuration, None)
+            self._control = Control(self.loop, self.directory / rundir.CONTROL, self._orders.asked)
         except UserError:
             self._guardian.dismiss()
             raise
@@ -139,8 +124,8 @@ class Supervisor:
         self.loop.signals(
             (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD), self._signalled
         )
-        self._files.follow(configuration.password_files())
-        self._start_pools(plan)
+        self.files.follow(configuration.password_files())
+        self.start_pools(plan)
         self._write_pid_file(plan)
         self.fronts.start(plan, self._first_ready, self._first_failed)
         self._schedule()
@@ -148,11 +133,9 @@ class Supervisor:
         return self._finish()
 
     def _schedule(self) -> None:
-        self.loop.every(_FILES_INTERVAL, self._look_at_files)
-        self._watched = Changes(self.source)
-        self.loop.every(_WATCH_INTERVAL, self._look_at_watched)
-        if self._notify.heartbeat is not None:
-            self.loop.every(self._notify.heartbeat, self._notify.alive)
+        self._orders.watch()
+        if self.notify.heartbeat is not None:
+            self.loop.every(self.notify.heartbeat, self.notify.alive)
 
     # Starting
 
@@ -175,7 +158,7 @@ class Supervisor:
             with contextlib.suppress(OSError, ValueError):
                 print(text, flush=True)
         self.log.write("notice", _WHO, f"fcgibox {__version__} serves {', '.join(running.listeners)}")
-        self._notify.ready(f"serving {', '.join(running.listeners)}")
+        self.notify.ready(f"serving {', '.join(running.listeners)}")
 
     def _first_failed(self, reason: str) -> None:
         if not self.stopping:
@@ -183,7 +166,8 @@ class Supervisor:
             self._status = 1
             self.stop(urgent=True)
 
-    def _start_pools(self, plan: Plan) -> None:
+    def start_pools(self, plan: Plan) -> None:
+        """Bring up those that do not run yet."""
         for applications in plan.pools.values():
             if applications not in self._pools:
                 self._pools.append(applications)
@@ -216,7 +200,7 @@ class Supervisor:
     def _signalled(self, number: int) -> None:
         if number == signal.SIGCHLD:
             self.children.reap()
-            self._tidy()
+            self.tidy()
         elif number in (signal.SIGTERM, signal.SIGINT):
             self._stop_signalled(number)
         elif number == signal.SIGUSR1:
@@ -225,7 +209,7 @@ class Supervisor:
             if self._terminal_is_gone():
                 self.stop(urgent=False)
             else:
-                self.reload(self._log_outcome)
+                self.reloading.reload(self.log_outcome)
 
     def _stop_signalled(self, number: int) -> None:
         last, when = self._last_stop
@@ -254,104 +238,23 @@ class Supervisor:
         self.fronts.hand_logs(self.plan.logs)
         self.log.write("info", _WHO, "the log files were opened again")
 
-    # Reload
-
-    def _log_outcome(self, error: str | None) -> None:
+    def log_outcome(self, error: str | None) -> None:
+        """How a reload that nobody waits for went."""
         if error is not None:
             self.log.write("error", _WHO, f"nothing was changed: {error}")
 
-    def reload(self, outcome: Outcome) -> None:
-        """Load the configuration again and serve it; `outcome` is told when it is served, or why it is
-        not."""
-        if self.stopping:
-            outcome("it is being stopped")
-            return
-        if self._preparing is not None:
-            self._reload_waiting.append(outcome)
-            return
-        try:
-            configuration = load(self.source)
-        except UserError as error:
-            outcome(str(error))
-            return
-        self._change(configuration, outcome)
-
-    def _change(self, configuration: Configuration, outcome: Outcome) -> None:
-        assert self.plan is not None
-        self._notify.reloading()
-        try:
-            plan = self._planner.prepare(configuration, self.plan)
-        except UserError as error:
-            self._notify.ready("serving; the last reload failed")
-            outcome(str(error))
-            return
-        self._preparing = plan
-        for snapshot in self._files.follow(
-            tuple(dict.fromkeys((*configuration.password_files(), *self.plan.configuration.password_files())))
-        ):
-            self.fronts.push(snapshot)
-        rundir.hand_over(self.directory, plan.front.gid)
-        self._start_pools(plan)
-        self.fronts.start(
-            plan, partial(self._changed, plan, outcome), partial(self._not_changed, plan, outcome)
-        )
-
-    def _changed(self, plan: Plan, outcome: Outcome) -> None:
-        old, self.plan, self._preparing = self.plan, plan, None
+    def serve(self, plan: Plan) -> None:
+        """Its front accepts connections: it takes the place of the plan that was served."""
+        old, self.plan = self.plan, plan
         assert old is not None
         self._use_log(plan)
-        self._planner.replace(old, plan)
-        self._files.follow(plan.configuration.password_files())
+        self.planner.replace(old, plan)
+        self.files.follow(plan.configuration.password_files())
         self._write_pid_file(plan)
         for notice in plan.notices:
             self.log.once("notice", _WHO, notice)
         self.log.write("notice", _WHO, f"reloaded: serves {', '.join(plan.listener_names)}")
-        self._notify.ready(f"serving {', '.join(plan.listener_names)}")
-        outcome(None)
-        self._after_reload()
-
-    def _not_changed(self, plan: Plan, outcome: Outcome, reason: str) -> None:
-        self._preparing = None
-        assert self.plan is not None
-        self._planner.discard(plan, self.plan)
-        self._files.follow(self.plan.configuration.password_files())
-        rundir.hand_over(self.directory, self.plan.front.gid)
-        outcome(reason)
-        if not self.stopping:
-            self._notify.ready("serving; the last reload failed")
-            self.fronts.ensure(self.plan)
-        self._after_reload()
-
-    def _after_reload(self) -> None:
-        waiting, self._reload_waiting = self._reload_waiting, []
-        if waiting:
-            # They asked before the configuration they meant was loaded: once more, for all of them.
-            def everybody(error: str | None) -> None:
-                for outcome in waiting:
-                    outcome(error)
-
-            self.loop.call_later(0, partial(self.reload, everybody))
-        self._tidy()
-
-    def _look_at_files(self) -> None:
-        for snapshot in self._files.poll():
-            why = f": {snapshot.error}" if snapshot.error else ""
-            self.log.write(
-                "warning" if why else "info", _WHO, f"the password file {snapshot.path} has changed{why}"
-            )
-            self.fronts.push(snapshot)
-
-    def _look_at_watched(self) -> None:
-        if self.stopping or self._preparing is not None or not self._watched.poll():
-            return
-        assert self.plan is not None
-        try:
-            configuration = load(self.source)
-        except UserError as error:
-            self.log.write("warning", _WHO, f"something has changed, but it cannot be served yet: {error}")
-            return
-        if configuration != self.plan.configuration:
-            self._change(configuration, self._log_outcome)
+        self.notify.ready(f"serving {', '.join(plan.listener_names)}")
 
     # Ending
 
@@ -362,18 +265,18 @@ class Supervisor:
         self.log.write(
             "notice", _WHO, "stopping now" if urgent else "stopping: running requests are completed"
         )
-        self._notify.stopping()
+        self.notify.stopping()
         if self.plan is not None:
             # New clients are refused from now on, and not by a full backlog.
             self._close_listeners(self.plan)
         self.fronts.stop(urgent=self._urgent)
         if self._urgent:
             self._stop_pools()
-        self._tidy()
+        self.tidy()
 
     def _close_listeners(self, plan: Plan) -> None:
         for name, sock in plan.sockets.items():
-            self._planner.close_listener(name, sock)
+            self.planner.close_listener(name, sock)
         plan.sockets.clear()
 
     def _stop_pools(self) -> None:
@@ -390,12 +293,14 @@ class Supervisor:
         self._limit = self.loop.call_later(1.0, self.loop.stop)
 
     def _front_ended(self) -> None:
-        self.loop.call_later(0, self._tidy)
+        self.loop.call_later(0, self.tidy)
 
-    def _tidy(self) -> None:
+    def tidy(self) -> None:
         """End pools that no front needs any more, forget those that are over, end when nothing is left."""
         plans = [front.plan for front in self.fronts.living]
-        plans += [plan for plan in (self.plan, self._preparing) if plan is not None and not self.stopping]
+        plans += [
+            plan for plan in (self.plan, self.reloading.preparing) if plan is not None and not self.stopping
+        ]
         for applications in list(self._pools):
             if applications.policy.over:
                 self._pools.remove(applications)
@@ -404,7 +309,7 @@ class Supervisor:
                 and applications.policy.state != "stopped"
             ):
                 applications.stop(urgent=False)
-        if not self.stopping and self.plan is not None and self._preparing is None:
+        if not self.stopping and self.plan is not None and self.reloading.preparing is None:
             needed = {path for pool in self._pools for path in pool.definition.exclusive}
             self._exclusives.keep_only(needed | self.plan.exclusive)
         if self.stopping and not self.fronts.living:
@@ -424,25 +329,6 @@ class Supervisor:
         self.log.write("notice", _WHO, "stopped")
         self.loop.close()
         return self._status
-
-    # The control socket
-
-    def _asked(self, request: dict[str, Any], answer: Answer) -> None:
-        match request:
-            case {"command": "status"}:
-                self.fronts.ask_status(lambda data: answer({"ok": True, "status": describe(self, data)}))
-            case {"command": "reload"}:
-
-                def outcome(error: str | None) -> None:
-                    self._log_outcome(error)
-                    answer({"ok": error is None, "error": error})
-
-                self.reload(outcome)
-            case {"command": "stop"}:
-                answer({"ok": True, "pid": os.getpid()})
-                self.stop(urgent=bool(request.get("now")))
-            case _:
-                answer({"ok": False, "error": "unknown command; there are status, reload and stop"})
 
     @property
     def pools(self) -> tuple[Applications, ...]:
