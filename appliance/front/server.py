@@ -26,10 +26,9 @@ from appliance.handlers.chain import Site
 from appliance.handlers.chain import Transaction as Exchange
 from appliance.http.connection import Connection
 from appliance.http.files import FileCache
-from appliance.http.head import Endpoint
 from appliance.http.listener import Listener
 from appliance.http.loop import READ, WRITE, Loop, WorkerPool, guarded
-from appliance.http.request import Request
+from appliance.http.request import Endpoint, Request
 from appliance.http.serialize import Tail
 from appliance.http.service import Limits, Transaction
 from appliance.http.spool import Spool

@@ -43,7 +43,7 @@ class Transaction:
         "_answered",
         "_body",
         "_connection",
-        "_next",
+        "_handlers",
         "_services",
         "_site",
         "engaged",
@@ -57,7 +57,7 @@ class Transaction:
         self._services = services
         self._site = site
         self._connection = connection
-        self._next = 0
+        self._handlers = iter(site.handlers)  # those that were not asked yet
         self._answered = False
         self.engaged = False  # an application has taken it
         self._body: Spool | None = None
@@ -70,10 +70,7 @@ class Transaction:
 
     def start(self) -> None:
         """Ask the handlers in turn, from where the last one left off."""
-        handlers = self._site.handlers
-        while self._next < len(handlers):
-            handler = handlers[self._next]
-            self._next += 1
+        for handler in self._handlers:
             outcome = handler(self)
             if outcome is None:
                 continue

@@ -16,13 +16,14 @@ import _socket
 import contextlib
 import socket
 from collections.abc import Callable
+from math import inf
 
 from appliance.http.body import BadBody
 from appliance.http.deadline import Deadline
-from appliance.http.head import BadRequest, Endpoint, find_head, parse_head
+from appliance.http.head import BadRequest, find_head, parse_head
 from appliance.http.incoming import Incoming, TooLarge
 from appliance.http.loop import READ, WRITE, guarded
-from appliance.http.request import Request
+from appliance.http.request import Endpoint, Request
 from appliance.http.response import FileBody, Header, Response, error_response
 from appliance.http.sender import Sender
 from appliance.http.serialize import BODYLESS, field_lines, frame, status_line
@@ -155,10 +156,10 @@ class Connection(Sender):
                 return False
             if length == len(data):
                 self._input = b""
-                request, chunked = parse_head(data, self.endpoint)
+                request = parse_head(data, self.endpoint)
             else:
                 self._input = data[length:]
-                request, chunked = parse_head(data[:length], self.endpoint)
+                request = parse_head(data[:length], self.endpoint)
         except BadRequest as error:
             self._refuse(error.status, error.reason, data)
             return False
@@ -166,9 +167,9 @@ class Connection(Sender):
         self._served += 1
         self._status = 499  # unless an answer is given: the client left before
         self._sent = 0
-        self._deadline.clear()
+        self._deadline.at = inf
         self.state = _SERVING
-        self._incoming = Incoming(request.content_length) if chunked or request.content_length else None
+        self._incoming = None if request.content_length == 0 else Incoming(request.content_length)
         self._transaction = service.open(self, request)
         self._transaction.start()
         return True

@@ -29,9 +29,6 @@ FRESH = 1.0  # seconds without asking the file system again
 # 8.8.2.2).
 SETTLED = 2.0
 
-_CONDITIONAL = frozenset(name.encode("ascii") for name in conditional.FIELDS)
-_INITIALS = frozenset(b"iIrR")  # of those names: spares most fields the conversion to lower case
-
 _EXPLANATIONS = {
     403: "You may not see this.",
     404: "There is nothing at this address.",
@@ -201,10 +198,8 @@ class FileCache:
         changed. Raises Unavailable if the file vanished meanwhile, Changed if `renew` and new header fields
         are needed.
         """
-        if status == 200:
-            for name, _ in request.headers:
-                if name[0] in _INITIALS and name.lower() in _CONDITIONAL:
-                    return self._respond_to_conditions(request, file, headers, use_ranges)
+        if request.conditional and status == 200:
+            return self._respond_to_conditions(request, file, headers, use_ranges)
         content = file.content
         if content is not None:
             return Response(status, headers, content)

@@ -4,23 +4,25 @@ httptools (llhttp) does not pause: one read could yield thousands of requests, a
 and a Transfer-Encoding on HTTP/1.0. So it is fed exactly one complete head at a time, and whatever two
 readers could understand in two ways is refused here, with the status that says why.
 
-What follows the request line is the same octets again and again (a browser's style sheets and images, a
-feed reader, a monitor): blocks of fields that were read once are remembered, keyed by those octets.
+Request lines are the same for everybody who asks for the same thing, and what follows them is the same octets
+again and again (a browser's style sheets and images, a feed reader, a monitor): both are remembered once they
+were read, each keyed by its octets.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import httptools
 
-from appliance.http.request import Request, by_name
-from appliance.http.target import BadTarget, parse_target
+from appliance.http.conditional import FIELDS as CONDITIONAL
+from appliance.http.request import Endpoint, Request, by_name
+from appliance.http.target import BadTarget, Target, parse_target
 
 MAX_FIELDS = 100
+REMEMBERED_LINES = 2048
 REMEMBERED = 512  # blocks of field lines
-LONGEST_REMEMBERED = 2048  # octets of one
+LONGEST_REMEMBERED = 2048  # octets of either
 # RFC 9110 section 9.3 and what WebDAV, CalDAV and their kin register; CONNECT is for proxies.
 METHODS = {
     name.encode(): name
@@ -35,6 +37,7 @@ MAX_LEADING_BLANK = 4  # octets of CRLF before a request line (RFC 9112 section 
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::([0-9]{0,5}))?")
 _REQUEST_LINE = re.compile(rb"([!-~]+) ([!-~]+) HTTP/(?:1\.([01])|[0-9]\.[0-9])\r\n")
+_CONDITIONAL = frozenset(name.encode("ascii") for name in CONDITIONAL)
 
 
 class BadRequest(Exception):
@@ -44,18 +47,6 @@ class BadRequest(Exception):
         super().__init__(reason)
         self.status = status
         self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """What is known of a connection before its first octet."""
-
-    scheme: str
-    socket: str
-    remote_address: str
-    remote_port: int
-    local_address: str
-    local_port: int
 
 
 def find_head(buffer: bytes, limit: int) -> int:
@@ -91,20 +82,76 @@ def _head_to_come(buffer: bytes, limit: int) -> int:
     return 0
 
 
+class _Line:
+    """A request line, read."""
+
+    __slots__ = ("authority", "method", "modern", "name", "path", "query", "target", "version")
+
+    def __init__(self, method: str, modern: bool, octets: bytes, target: Target) -> None:
+        self.method = method
+        self.modern = modern  # HTTP/1.1
+        self.version = "HTTP/1.1" if modern else "HTTP/1.0"
+        self.target = octets
+        self.path = target.path
+        self.query = target.query
+        # Of an absolute-form target, which overrides Host (RFC 9112 section 3.2.2).
+        self.authority: str | None = None
+        self.name = ""
+        if target.authority is not None:
+            self.authority, self.name = _host(target.authority)
+
+
+_lines: dict[bytes, _Line] = {}
+
+
+def _read_line(octets: bytes) -> _Line:
+    """Read a request line, its end included. Raises BadRequest."""
+    found = _REQUEST_LINE.fullmatch(octets)
+    if found is None:
+        raise BadRequest(400, "the request line is not METHOD TARGET HTTP/1.1")
+    method, target, minor = found.groups()
+    if not minor:
+        raise BadRequest(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+    if method not in METHODS:
+        raise BadRequest(405 if method == b"CONNECT" else 501, "the method is not known here")
+    try:
+        line = _Line(METHODS[method], minor == b"1", target, parse_target(target))
+    except BadTarget as error:
+        raise BadRequest(error.status, error.reason) from None
+    if len(octets) <= LONGEST_REMEMBERED:
+        if len(_lines) >= REMEMBERED_LINES:
+            _lines.clear()
+        _lines[octets] = line
+    return line
+
+
 class _Block:
     """The field lines of a head, read."""
 
-    __slots__ = ("by_name", "chunked", "close", "expects", "host", "length", "pairs", "persist")
+    __slots__ = (
+        "authority",
+        "by_name",
+        "chunked",
+        "close",
+        "conditional",
+        "expects",
+        "length",
+        "name",
+        "pairs",
+        "persist",
+    )
 
     def __init__(self) -> None:
         self.pairs: list[tuple[bytes, bytes]] = []
         self.by_name: dict[str, str] | None = None
-        self.host: bytes | None = None
+        self.authority: str | None = None  # Host, as sent
+        self.name = ""  # its host alone, lower case
         self.close = False  # Connection: close
         self.persist = False  # Connection: keep-alive
         self.length: int | None = None  # Content-Length
         self.chunked = False
         self.expects = False
+        self.conditional = False  # a precondition or a range
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by httptools."""
@@ -115,64 +162,47 @@ class _Block:
 _blocks: dict[bytes, _Block] = {}
 
 
-def parse_head(head: bytes, endpoint: Endpoint) -> tuple[Request, bool]:
-    """The request, and whether its body is chunked. Raises BadRequest."""
-    line = _REQUEST_LINE.match(head)
+def parse_head(head: bytes, endpoint: Endpoint) -> Request:
+    """The request; its body is chunked if it has no content_length. Raises BadRequest."""
+    end = head.find(b"\r\n") + 2
+    first = head[:end]
+    line = _lines.get(first)
     if line is None:
-        if head[:1] in b"\r\n":
+        if end == 2:
             return parse_head(head.lstrip(b"\r\n"), endpoint)
-        raise BadRequest(400, "the request line is not METHOD TARGET HTTP/1.1")
-    method, target_octets, minor = line.groups()
-    if not minor:
-        raise BadRequest(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
-    if method not in METHODS:
-        raise BadRequest(405 if method == b"CONNECT" else 501, "the method is not known here")
-    octets = head[line.end() :]
+        line = _read_line(first)
+    octets = head[end:]
     block = _blocks.get(octets)
     if block is None:
         block = _read(octets)
     elif block.by_name is None:
         block.by_name = by_name(block.pairs)
-    modern = minor == b"1"
-    host = block.host
-    length: int | None = block.length or 0
-    if block.chunked:
-        if not modern:
-            raise BadRequest(400, "Transfer-Encoding in an HTTP/1.0 request")
-        length = None
-    try:
-        target = parse_target(target_octets)
-    except BadTarget as error:
-        raise BadRequest(error.status, error.reason) from None
-    if host is None:
-        if modern:
-            raise BadRequest(400, "an HTTP/1.1 request without Host")
-        host = b""
-    if target.authority is not None:
-        host = target.authority  # an absolute-form target overrides Host (RFC 9112 section 3.2.2)
-    authority, name_only = _hosts.get(host) or _host(host)
-    request = Request(
-        METHODS[method],
-        target_octets,
-        "HTTP/1.1" if modern else "HTTP/1.0",
+    modern = line.modern
+    if block.chunked and not modern:
+        raise BadRequest(400, "Transfer-Encoding in an HTTP/1.0 request")
+    if block.authority is None and modern:
+        raise BadRequest(400, "an HTTP/1.1 request without Host")
+    if line.authority is None:
+        authority, name = block.authority or "", block.name
+    else:
+        authority, name = line.authority, line.name
+    return Request(
+        line.method,
+        line.target,
+        line.version,
         block.pairs,
-        target.path,
-        target.query,
+        line.path,
+        line.query,
         authority,
-        name_only,
-        endpoint.scheme,
-        endpoint.socket,
-        endpoint.remote_address,
-        endpoint.remote_port,
-        endpoint.local_address,
-        endpoint.local_port,
-        length,
-        not block.close if modern else block.persist and not block.close,
+        name,
+        endpoint,
+        None if block.chunked else block.length or 0,
+        not block.close and (modern or block.persist),
         block.expects and modern,
+        block.conditional,
         "",
         block.by_name,
     )
-    return request, block.chunked
 
 
 def _read(octets: bytes) -> _Block:
@@ -203,9 +233,9 @@ def _read(octets: bytes) -> _Block:
 def _note(block: _Block, name: bytes, value: bytes) -> None:
     """What one field means for the message itself."""
     if name == b"host":
-        if block.host is not None:
+        if block.authority is not None:
             raise BadRequest(400, "two Host fields")
-        block.host = value
+        block.authority, block.name = _host(value)
     elif name == b"connection":
         tokens = [token.strip() for token in value.lower().split(b",")]
         block.close = block.close or b"close" in tokens
@@ -222,21 +252,19 @@ def _note(block: _Block, name: bytes, value: bytes) -> None:
         if value.lower() != b"100-continue":
             raise BadRequest(417, "an expectation other than 100-continue")
         block.expects = True
+    elif name in _CONDITIONAL:
+        block.conditional = True
 
 
 _LENGTHS = frozenset(
-    len(name) for name in ("host", "connection", "content-length", "transfer-encoding", "expect")
+    len(name)
+    for name in ("host", "connection", "content-length", "transfer-encoding", "expect", *CONDITIONAL)
 )
-
-_hosts: dict[bytes, tuple[str, str]] = {}
 
 
 def _host(value: bytes) -> tuple[str, str]:
-    """Authority as sent and lower-case host of a Host field; the few names of a server are remembered."""
+    """Authority as sent and lower-case host of a Host field."""
     match = _HOST.fullmatch(value)
     if match is None or (match[2] and int(match[2]) > 65535):
         raise BadRequest(400, "Host is not a host name with an optional port")
-    result = (value.decode("ascii"), match[1].decode("ascii").lower())
-    if len(_hosts) < 256:
-        _hosts[value] = result
-    return result
+    return value.decode("ascii"), match[1].decode("ascii").lower()

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from appliance.http.connection import Connection
-from appliance.http.head import Endpoint
 from appliance.http.loop import READ, Loop, guarded
+from appliance.http.request import Endpoint
 
 BURST = 64  # connections accepted in one turn of the loop
 PAUSE = 0.2  # seconds

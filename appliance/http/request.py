@@ -9,6 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What is known of a connection before its first octet."""
+
+    scheme: str
+    socket: str  # the listener's name: "127.0.0.1:8000", "[::1]:80", "unix:/run/x.sock"
+    remote_address: str  # "" on unix sockets
+    remote_port: int
+    local_address: str
+    local_port: int
+
+
 @dataclass(slots=True)
 class Request:
     """A request whose head is complete; the body is asked for through the exchange (RFC 9110 section 3.4)."""
@@ -21,15 +33,11 @@ class Request:
     query: str  # as sent, without "?"
     authority: str  # Host (or the authority of an absolute target), with port, as sent; "" if none
     host: str  # lower case, without port
-    scheme: str
-    socket: str  # the listener's name: "127.0.0.1:8000", "[::1]:80", "unix:/run/x.sock"
-    remote_address: str  # "" on unix sockets
-    remote_port: int
-    local_address: str
-    local_port: int
+    endpoint: Endpoint
     content_length: int | None  # octets; None: chunked, not known yet
     keep_alive: bool
     expects_continue: bool = False
+    conditional: bool = False  # has a precondition or a range (`conditional.FIELDS`)
     original_path: str = ""  # path before a rewrite; "" if there was none
     _fields: dict[str, str] | None = field(default=None, repr=False)
 
@@ -44,6 +52,36 @@ class Request:
     def header(self, name: str) -> str:
         """The value of one field by its lower-case name, "" if the client did not send it."""
         return self.fields.get(name, "")
+
+    @property
+    def scheme(self) -> str:
+        """ "http" or "https"."""
+        return self.endpoint.scheme
+
+    @property
+    def socket(self) -> str:
+        """The listener's name."""
+        return self.endpoint.socket
+
+    @property
+    def remote_address(self) -> str:
+        """Of the client; "" on unix sockets."""
+        return self.endpoint.remote_address
+
+    @property
+    def remote_port(self) -> int:
+        """Of the client."""
+        return self.endpoint.remote_port
+
+    @property
+    def local_address(self) -> str:
+        """That the client has connected to."""
+        return self.endpoint.local_address
+
+    @property
+    def local_port(self) -> int:
+        """That the client has connected to."""
+        return self.endpoint.local_port
 
 
 def by_name(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -10,7 +10,6 @@ refuses those).
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
@@ -20,8 +19,6 @@ _IRREGULAR = re.compile(r"//|/\.")  # what a path in its final form can only con
 _ABSOLUTE = re.compile(rb"(https?)://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 _AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[^\x00-\x20\x7f@\[\]:\\<>\"`{}|^]+)(?::[0-9]*)?")
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-
-_LONGEST_REMEMBERED = 1024  # octets; longer targets do not come again
 
 
 class Target(NamedTuple):
@@ -43,10 +40,6 @@ class BadTarget(Exception):
 
 def parse_target(target: bytes) -> Target:
     """Take a target apart. Raises BadTarget with the status to answer."""
-    return _remembered(target) if len(target) <= _LONGEST_REMEMBERED else _parse(target)
-
-
-def _parse(target: bytes) -> Target:
     if _CONTROLS.search(target):
         raise BadTarget(400, "the request target contains a blank or a control character")
     authority: bytes | None = None
@@ -65,9 +58,6 @@ def _parse(target: bytes) -> Target:
     # A fragment never belongs into a request; lighttpd drops it as well.
     raw_path, _, query = target.partition(b"#")[0].partition(b"?")
     return Target(_path(raw_path), query.decode("utf-8", "surrogateescape"), authority)
-
-
-_remembered = lru_cache(maxsize=2048)(_parse)
 
 
 def _path(raw: bytes) -> str:

@@ -15,8 +15,8 @@ from appliance.gateway.environment import Parameters, Split, split_physical, spl
 from appliance.gateway.errors import ProtocolError
 from appliance.gateway.records import decode_pairs
 from appliance.gateway.sendfile import Refusal, resolve
-from appliance.http.head import Endpoint, find_head, parse_head
-from appliance.http.request import Request
+from appliance.http.head import find_head, parse_head
+from appliance.http.request import Endpoint, Request
 from tests.gateway.responder import Responder
 from tests.http_client import Answer
 from tests.lighttpd import Lighttpd
@@ -140,11 +140,11 @@ class Site:
         """The parameters that we make of a raw request."""
         size = find_head(raw, 65536)
         endpoint = Endpoint("http", f"127.0.0.1:{self.lighttpd.port}", *peer, "127.0.0.1", self.lighttpd.port)
-        request, chunked = parse_head(raw[:size], endpoint)
+        request = parse_head(raw[:size], endpoint)
         options = dict(RULES[key][1])
         local = bool(options.pop("check_local", False))
         definition = replace(PoolDefinition("oracle", "fastcgi", check_local=local), **options)
-        length = 3 if chunked else request.content_length or 0
+        length = 3 if request.content_length is None else request.content_length
         environment = {"remote-user": "jöe", "X.Y": "z"}
         encoded = Parameters(definition, "oracle").encode(
             request, self._split(definition, key, request), environment, length

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -11,8 +12,9 @@ from appliance.config import PoolDefinition
 from appliance.gateway.environment import Parameters, split_match, split_physical, split_prefix
 from appliance.gateway.errors import RequestRefused
 from appliance.gateway.records import decode_pairs
-from appliance.http.request import Request
+from appliance.http.request import Endpoint, Request
 
+ENDPOINT = Endpoint("http", "127.0.0.1:80", "10.0.0.1", 4711, "127.0.0.1", 80)
 RESPONDER = PoolDefinition("app", "fastcgi", check_local=False)
 
 
@@ -26,18 +28,13 @@ def request(*headers: tuple[bytes, bytes], **changes: Any) -> Request:
         query="q",
         authority="",
         host="",
-        scheme="http",
-        socket="127.0.0.1:80",
-        remote_address="10.0.0.1",
-        remote_port=4711,
-        local_address="127.0.0.1",
-        local_port=80,
+        endpoint=ENDPOINT,
         content_length=0,
         keep_alive=True,
     )
-    for name, value in changes.items():
-        setattr(found, name, value)
-    return found
+    connection = {field.name for field in dataclasses.fields(Endpoint)} & changes.keys()
+    found.endpoint = dataclasses.replace(ENDPOINT, **{name: changes.pop(name) for name in connection})
+    return dataclasses.replace(found, **changes)
 
 
 def encode(

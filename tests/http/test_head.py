@@ -2,7 +2,8 @@
 
 import pytest
 
-from appliance.http.head import BadRequest, Endpoint, find_head, parse_head
+from appliance.http.head import BadRequest, find_head, parse_head
+from appliance.http.request import Endpoint
 
 ENDPOINT = Endpoint("http", "127.0.0.1:80", "192.0.2.1", 4711, "127.0.0.1", 80)
 
@@ -12,7 +13,7 @@ def head(*lines: str) -> bytes:
 
 
 def test_a_plain_request() -> None:
-    request, chunked = parse_head(
+    request = parse_head(
         head(
             "GET /a%20b/../c?x=%31 HTTP/1.1",
             "Host: Example.ORG:8080",
@@ -23,7 +24,7 @@ def test_a_plain_request() -> None:
         ),
         ENDPOINT,
     )
-    assert not chunked
+    assert request.content_length == 0
     assert (request.method, request.target, request.path, request.query) == (
         "GET",
         b"/a%20b/../c?x=%31",
@@ -38,14 +39,12 @@ def test_a_plain_request() -> None:
 
 
 def test_an_absolute_target_overrides_host() -> None:
-    request, _ = parse_head(head("GET http://other.example/x?y HTTP/1.1", "Host: example.org"), ENDPOINT)
+    request = parse_head(head("GET http://other.example/x?y HTTP/1.1", "Host: example.org"), ENDPOINT)
     assert (request.host, request.path, request.query) == ("other.example", "/x", "y")
 
 
 def test_an_upgrade_nobody_takes_is_an_ordinary_request() -> None:
-    request, _ = parse_head(
-        head("GET / HTTP/1.1", "Host: a", "Connection: Upgrade", "Upgrade: h2c"), ENDPOINT
-    )
+    request = parse_head(head("GET / HTTP/1.1", "Host: a", "Connection: Upgrade", "Upgrade: h2c"), ENDPOINT)
     assert request.path == "/"
 
 
@@ -59,7 +58,7 @@ def test_an_upgrade_nobody_takes_is_an_ordinary_request() -> None:
     ],
 )
 def test_persistence(lines: tuple[str, ...], keep_alive: bool) -> None:
-    assert parse_head(head(*lines), ENDPOINT)[0].keep_alive is keep_alive
+    assert parse_head(head(*lines), ENDPOINT).keep_alive is keep_alive
 
 
 REFUSED = [
@@ -116,6 +115,6 @@ def test_empty_lines_before_a_request() -> None:
     assert find_head(b"\r\n", 8192) == 0
     assert find_head(b"\r\nGET", 8192) == -2
     assert find_head(b"\r\nGET / HTTP/1.0\r\n\r\n", 8192) == 20
-    assert parse_head(b"\r\nGET / HTTP/1.0\r\n\r\n", ENDPOINT)[0].path == "/"
+    assert parse_head(b"\r\nGET / HTTP/1.0\r\n\r\n", ENDPOINT).path == "/"
     with pytest.raises(BadRequest):
         find_head(b"\r\n\r\n\r\nGET", 8192)

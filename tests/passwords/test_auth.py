@@ -17,7 +17,7 @@ import pytest
 from appliance.config import AuthRule, Settings, load
 from appliance.handlers import auth
 from appliance.handlers.exchange import PENDING, Handler
-from appliance.http.request import Request
+from appliance.http.request import Endpoint, Request
 from appliance.http.response import Header, Response
 from appliance.http.spool import Spool
 from appliance.passwords.checker import Checker
@@ -95,8 +95,8 @@ class Asked:
         if authorization is not None:
             headers.append((b"Authorization", authorization.encode()))
         self.request = Request(
-            "GET", path.encode(), "HTTP/1.1", headers, path, "", "x", "x", "http", "127.0.0.1:80", address, 1,
-            "127.0.0.1", 80, 0, True,
+            "GET", path.encode(), "HTTP/1.1", headers, path, "", "x", "x",
+            Endpoint("http", "127.0.0.1:80", address, 1, "127.0.0.1", 80), 0, True,
         )  # fmt: skip
         self.settings = site.settings
         self.environment: dict[str, str] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from appliance.http.request import Request
+from appliance.http.request import Endpoint, Request
 from appliance.report import access_log, writer
 from appliance.report.access_log import AccessLog
 from appliance.report.writer import Writer
@@ -41,8 +41,8 @@ def test_long_fields_are_cut() -> None:
     log = Writer(into)
     headers = [(b"Referer", b"r" * 30_000), (b"User-Agent", b"a" * 30_000)]
     request = Request(
-        "GET", b"/" + b"t" * 30_000, "HTTP/1.1", headers, "/", "", "h", "h", "http", "s",
-        "", 0, "", 80, 0, keep_alive=True,
+        "GET", b"/" + b"t" * 30_000, "HTTP/1.1", headers, "/", "", "h", "h",
+        Endpoint("http", "s", "", 0, "", 80), 0, keep_alive=True,
     )  # fmt: skip
     AccessLog({"log": log}).write("log", request, {}, 200, 5)
     log.stop(5)

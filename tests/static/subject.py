@@ -15,8 +15,8 @@ from appliance.config import Settings, load
 from appliance.handlers import access, redirect, static
 from appliance.handlers.exchange import PENDING, Handler
 from appliance.http.files import FileCache
-from appliance.http.head import BadRequest, Endpoint, find_head, parse_head
-from appliance.http.request import Request
+from appliance.http.head import BadRequest, find_head, parse_head
+from appliance.http.request import Endpoint, Request
 from appliance.http.response import FileBody, Header, Response, error_response, reason_phrase
 from appliance.http.spool import Spool
 from tests.http_client import Answer
@@ -116,7 +116,7 @@ class Handlers:
     def respond(self, raw: bytes) -> Response:
         """The response to one head."""
         try:
-            request, _ = parse_head(raw[: find_head(raw, 65536)], self.endpoint)
+            request = parse_head(raw[: find_head(raw, 65536)], self.endpoint)
         except BadRequest as bad:
             return error_response(bad.status, bad.reason)
         settings = self.matcher.settings_for(request)

@@ -14,18 +14,19 @@ import pytest
 from appliance.http import files as module
 from appliance.http.files import Changed, File, FileCache, with_validators
 from appliance.http.opening import Unavailable
-from appliance.http.request import Request
+from appliance.http.request import Endpoint, Request
 from appliance.http.response import FileBody, Header, Response
 from tests.static.corpus import LONG_AGO
 from tests.static.subject import Ticking, content
 
+ENDPOINT = Endpoint("http", "s", "", 0, "", 80)
 TYPE: list[Header] = [(b"Content-Type", b"text/plain")]
 
 
 def request(method: str = "GET", **fields: str) -> Request:
     headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()]
     return Request(
-        method, b"/", "HTTP/1.1", headers, "/", "", "h", "h", "http", "s", "", 0, "", 80, 0, keep_alive=True
+        method, b"/", "HTTP/1.1", headers, "/", "", "h", "h", ENDPOINT, 0, True, conditional=bool(fields)
     )
 
 
