@@ -29,7 +29,6 @@ FOREIGN_MODULES = {
     "mod_nss": "ssl.",
     "mod_openssl": "ssl.",
     "mod_proxy": "proxy.",
-    "mod_rewrite": "url.rewrite",
     "mod_rrdtool": "rrdtool.",
     "mod_secdownload": "secdownload.",
     "mod_simple_vhost": "simple-vhost.",

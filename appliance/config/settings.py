@@ -8,10 +8,13 @@ a handler compiles from it can be kept under it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from appliance.config.options import DEFAULTS
 from appliance.config.pools import AuthRule, GatewayRule
+
+if TYPE_CHECKING:
+    from appliance.config.url_rules import UrlRule
 
 
 class Settings:
@@ -72,6 +75,10 @@ class Settings:
     def rules(self, name: str) -> tuple[GatewayRule, ...]:
         """The rules of "fastcgi.server" or "scgi.server", in the order of the text."""
         return cast("tuple[GatewayRule, ...]", self._tuple(name))
+
+    def url_rules(self, name: str) -> tuple[UrlRule, ...]:
+        """The rules of url.redirect or url.rewrite-…, in the order of the text."""
+        return cast("tuple[UrlRule, ...]", self._tuple(name))
 
     def auth_rules(self) -> tuple[AuthRule, ...]:
         """The rules of "auth.require", in the order of the text."""

@@ -7,10 +7,10 @@ error here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
+from appliance.config import url_rules
 from appliance.config.authentication import auth_rules
 from appliance.config.checking import checked
 from appliance.config.diagnostic import Position, Report, nearest
@@ -25,7 +25,6 @@ from appliance.config.options import (
     Type,
 )
 from appliance.config.pools import PoolDefinition
-from appliance.config.regex import compile_pattern
 from appliance.config.values import Array, Value
 
 _GATEWAYS = {"fastcgi.server": "fastcgi.balance", "scgi.server": "scgi.balance"}
@@ -91,16 +90,19 @@ class Validation:
                 continue
             self._check_place(option, scope, assigned.position)
             self._check_module(option, assigned.position)
-            value = self._value(option, assigned.value)
+            value = self._value(option, assigned.value, scope)
             if value is not None and self._allowed(option, value, assigned):
                 found[name] = value
+        url_rules.complete(found)
         return found
 
-    def _value(self, option: Option, value: Value) -> Any:
+    def _value(self, option: Option, value: Value, scope: Scope) -> Any:
         if option.type is Type.GATEWAY:
             return self._hosts.rules(option.name, value, "scgi" if option.module == "mod_scgi" else "fastcgi")
         if option.type is Type.AUTHENTICATION:
             return auth_rules(value, self._report)
+        if option.type is Type.URL_RULES:
+            return url_rules.url_rules(value, option.name, scope, self._report)
         return checked(value, option.type, option.name, self._report, option.minimum, option.maximum)
 
     def _allowed(self, option: Option, value: Any, assigned: Assigned) -> bool:
@@ -132,30 +134,12 @@ class Validation:
     def _check_content(self, option: Option, assigned: Assigned) -> bool:
         """What the types cannot say."""
         value = assigned.value
-        if option.name == "url.redirect":
-            return self._check_redirects(value)
         if option.name == "alias.url":
             self._check_aliases(value)
         if option.name in ("accesslog.filename", "server.errorlog") and str(value.content).startswith("|"):
             self._report.error(value.position, "logging into a command is not supported yet", "name a file")
             return False
         return True
-
-    def _check_redirects(self, value: Value) -> bool:
-        fine = True
-        for element in value.content if isinstance(value.content, Array) else ():
-            try:
-                compile_pattern(element.key or "")
-            except ValueError as error:
-                self._report.error(element.position, str(error))
-                fine = False
-            target = str(element.value.content).replace("%%", "")
-            if re.search(r"%[0-9]|%\{", target):
-                hint = "$0, $1 … and ${url.authority}, ${url.path} are"
-                reason = "what the condition around found (%0, %1 …) is not supported in a target yet"
-                self._report.error(element.value.position, reason, hint)
-                fine = False
-        return fine
 
     def _check_aliases(self, value: Value) -> None:
         """The first prefix that fits counts, so one that goes on after an earlier one is never reached."""

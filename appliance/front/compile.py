@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from appliance.config import Settings
 from appliance.front.services import Services
-from appliance.handlers import access, auth, gateway, redirect, static
+from appliance.handlers import access, auth, gateway, redirect, rewrite, static
 from appliance.handlers.chain import Site
 
 
 def compile_site(settings: Settings, services: Services) -> Site:
     """Build the handlers of one scope; those without a part in it are left out."""
+    rewriting, rewriting_missing = rewrite.build(settings, services)
     by_url, by_file = gateway.build(settings, services)
     handlers = (
+        rewriting,
         redirect.build(settings, services),
         access.build(settings, services),
         auth.build(settings, services),
         by_url,
+        rewriting_missing,
         by_file,
         static.build(settings, services),
     )

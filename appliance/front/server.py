@@ -16,13 +16,12 @@ from typing import Any
 
 from gevent.event import Event
 
-from appliance.config import Configuration, Settings
-from appliance.front.compile import compile_site
+from appliance.config import Configuration
 from appliance.front.desk import Desk
 from appliance.front.dispatch import Dispatch
 from appliance.front.options import FrontOptions
 from appliance.front.services import FrontLog, Services
-from appliance.handlers.chain import Site
+from appliance.front.sites import Sites
 from appliance.handlers.chain import Transaction as Exchange
 from appliance.http.connection import Connection
 from appliance.http.files import FileCache
@@ -97,8 +96,7 @@ class Front:
             dispatch,
             options.spool_directory,
         )
-        self._matcher = configuration.matcher()
-        self._sites: dict[Settings, Site] = {}
+        self._sites = self.services.sites = Sites(configuration.matcher(), self.services)
         self._listeners = [Listener(self, fd, name) for name, fd in listeners.items()]
 
     def run(self) -> int:
@@ -149,11 +147,7 @@ class Front:
     def open(self, connection: Connection, request: Request) -> Transaction:
         """Begin to answer a request."""
         self._served += 1
-        settings = self._matcher.settings_for(request)
-        site = self._sites.get(settings)
-        if site is None:
-            site = self._sites[settings] = compile_site(settings, self.services)
-        return Exchange(self.services, site, connection, request)
+        return Exchange(self.services, self._sites.site(request), connection, request)
 
     def refused(self, connection: Connection, status: int, reason: str, line: bytes | None) -> None:
         """A request could not be read."""

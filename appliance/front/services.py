@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from appliance.http.files import FileCache
@@ -17,6 +17,7 @@ from appliance.report.writer import Writer
 
 if TYPE_CHECKING:
     from appliance.front.dispatch import Dispatch
+    from appliance.front.sites import Sites
 
 
 class FrontLog:
@@ -62,6 +63,7 @@ class Services:
     throttle: Throttle
     dispatch: Dispatch
     spool_directory: str
+    sites: Sites = field(init=False)  # made after these, as they are made of these
 
     @property
     def clock(self) -> Loop:

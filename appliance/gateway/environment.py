@@ -15,7 +15,6 @@ from appliance.gateway.errors import RequestRefused
 from appliance.gateway.records import PairPrefix, pair
 from appliance.gateway.sendfile import simplified
 from appliance.http.request import Request
-from appliance.http.target import encode_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,14 +159,13 @@ def _escaped(matched: re.Match[bytes]) -> bytes:
 
 
 def _redirected(target: bytes) -> bytes:
-    """What lighttpd tells as REDIRECT_URI: the target in its one normal form, nothing if it came so.
+    """What lighttpd tells as REDIRECT_URI, if it is not what the client sent: a target in its normal form.
 
     The path is normalised without decoding what is reserved; the query stays as it was sent.
     """
     path, question, query = target.partition(b"#")[0].partition(b"?")
     normal = simplified(_escape(_escaped, path).decode("ascii")).encode("ascii") if path != b"*" else path
-    redirect = normal + question + query
-    return b"" if redirect == target else redirect
+    return normal + question + query
 
 
 _remembered = lru_cache(maxsize=1024)(_redirected)
@@ -216,11 +214,9 @@ class Parameters:
             else:
                 parts.append(_NO_CONTENT)
         parts += (_QUERY_STRING[len(query)], query, _REQUEST_URI[len(target)], target)
-        if request.original_path:
-            redirect = encode_path(request.path).encode() + (query and b"?" + query)
-        else:
-            redirect = _remembered(target) if len(target) <= _LONGEST_REMEMBERED else _redirected(target)
-        if redirect:
+        last = target if request.rewritten is None else request.rewritten.target
+        redirect = _remembered(last) if len(last) <= _LONGEST_REMEMBERED else _redirected(last)
+        if redirect != target:
             parts += (_REDIRECT_URI[len(redirect)], redirect)
         if "REDIRECT_STATUS" not in environment:  # an error handler brings its own
             parts.append(_REDIRECT_STATUS)

@@ -359,5 +359,4 @@ class Call:
         self._client_gone()
 
     def _asked(self) -> str:
-        request = self._exchange.request
-        return f"{request.method} {request.target[:512].decode('utf-8', 'backslashreplace')}"
+        return self._exchange.request.shown

@@ -1,7 +1,8 @@
 """From a request to its answer: the handlers of the settings that apply, in their fixed order, until one
 answers.
 
-    redirect → access → auth → gateway (by URL) → physical path → gateway (by file) → static
+    rewrite → redirect → access → auth → gateway (by URL) → physical path → rewrite (no file)
+    → gateway (by file) → static
 
 lighttpd's order, except that authentication always comes before applications, whatever order modules are
 named in. A `Site` is compiled once for each distinct set of settings; a scope without an option costs nothing
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from appliance.config import Settings
-from appliance.handlers.exchange import PENDING, Handler
+from appliance.handlers.exchange import AGAIN, PENDING, Handler
 from appliance.http.connection import Connection
 from appliance.http.request import Request
 from appliance.http.response import Header, Response, error_response
@@ -74,7 +75,12 @@ class Transaction:
             outcome = handler(self)
             if outcome is None:
                 continue
-            if outcome is not PENDING:
+            if outcome is AGAIN:
+                site = self._site = self._services.sites.site(self.request)
+                self.settings = site.settings
+                self._handlers = iter(site.handlers)
+                self.start()  # a call within a call, as often as `rewrite` allows
+            elif outcome is not PENDING:
                 self.respond(outcome)
             return
         self.respond(error_response(404, "There is nothing at this address."))

@@ -1,15 +1,16 @@
 """What a handler gets: one request, the settings that apply to it, and the ways to answer.
 
 A handler returns a `Response` (it answers), `None` (not mine: the next handler is asked), or `PENDING` (it
-will call `respond` or `proceed` later, from the loop, exactly once). Handlers run in callbacks of the loop:
-no lock, no `logging`, no wait. Work that takes longer goes to `services.workers`.
+will call `respond` or `proceed` later, from the loop, exactly once), or `AGAIN` (the request is another one
+now: the settings that apply are looked up again, and their handlers asked from the first). Handlers run in
+callbacks of the loop: no lock, no `logging`, no wait. Work that takes longer goes to `services.workers`.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from appliance.config import Settings
 from appliance.http.request import Request
@@ -18,12 +19,14 @@ from appliance.http.spool import Spool
 
 
 class Pending(enum.Enum):
-    """The type of PENDING."""
+    """The type of PENDING and AGAIN."""
 
     PENDING = "pending"
+    AGAIN = "again"
 
 
-PENDING = Pending.PENDING
+PENDING: Final = Pending.PENDING
+AGAIN: Final = Pending.AGAIN
 
 Outcome: TypeAlias = "Response | Pending | None"
 

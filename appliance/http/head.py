@@ -200,7 +200,7 @@ def parse_head(head: bytes, endpoint: Endpoint) -> Request:
         not block.close and (modern or block.persist),
         block.expects and modern,
         block.conditional,
-        "",
+        None,
         block.by_name,
     )
 

@@ -21,6 +21,15 @@ class Endpoint:
     local_port: int
 
 
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """What was made of a request's target inside of the server."""
+
+    target: bytes  # the new one, path and query in ASCII: REDIRECT_URI, once it is normalised
+    times: int
+    finished: bool  # the rule that fitted last allows no further one
+
+
 @dataclass(slots=True)
 class Request:
     """A request whose head is complete; the body is asked for through the exchange (RFC 9110 section 3.4)."""
@@ -38,8 +47,13 @@ class Request:
     keep_alive: bool
     expects_continue: bool = False
     conditional: bool = False  # has a precondition or a range (`conditional.FIELDS`)
-    original_path: str = ""  # path before a rewrite; "" if there was none
+    rewritten: Rewritten | None = None  # what url.rewrite-… did; path and query are those after it
     _fields: dict[str, str] | None = field(default=None, repr=False)
+
+    @property
+    def shown(self) -> str:
+        """Method and target for a line of a log."""
+        return f"{self.method} {self.target[:512].decode('utf-8', 'backslashreplace')}"
 
     @property
     def fields(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from appliance.config import PoolDefinition
 from appliance.gateway.environment import Parameters, split_match, split_physical, split_prefix
 from appliance.gateway.errors import RequestRefused
 from appliance.gateway.records import decode_pairs
-from appliance.http.request import Endpoint, Request
+from appliance.http.request import Endpoint, Request, Rewritten
 
 ENDPOINT = Endpoint("http", "127.0.0.1:80", "10.0.0.1", 4711, "127.0.0.1", 80)
 RESPONDER = PoolDefinition("app", "fastcgi", check_local=False)
@@ -105,7 +105,8 @@ def test_an_absolute_target_names_the_host() -> None:
 
 
 def test_after_a_rewrite() -> None:
-    found = encode(request(target=b"/old", path="/a/ä", query="x=y", original_path="/old"))
+    rewritten = Rewritten(b"/a/./%c3%a4?x=y", 1, finished=True)
+    found = encode(request(target=b"/old", path="/a/ä", query="x=y", rewritten=rewritten))
     assert (found[b"REQUEST_URI"], found[b"REDIRECT_URI"]) == (b"/old", b"/a/%C3%A4?x=y")
 
 

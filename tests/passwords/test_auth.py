@@ -16,7 +16,7 @@ import pytest
 
 from appliance.config import AuthRule, Settings, load
 from appliance.handlers import auth
-from appliance.handlers.exchange import PENDING, Handler
+from appliance.handlers.exchange import AGAIN, PENDING, Handler
 from appliance.http.request import Endpoint, Request
 from appliance.http.response import Header, Response
 from appliance.http.spool import Spool
@@ -73,6 +73,7 @@ class Site:
         asked = Asked(self, path, authorization, address)
         outcome = self.handler(asked)
         if outcome is not PENDING:
+            assert outcome is not AGAIN
             asked.finish(outcome)
         return asked
 

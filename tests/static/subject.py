@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from appliance.config import Settings, load
 from appliance.handlers import access, redirect, static
-from appliance.handlers.exchange import PENDING, Handler
+from appliance.handlers.exchange import Handler
 from appliance.http.files import FileCache
 from appliance.http.head import BadRequest, find_head, parse_head
 from appliance.http.request import Endpoint, Request
@@ -74,7 +74,7 @@ class Exchange:
         """Ask in turn."""
         for handler in handlers:
             outcome = handler(self)
-            assert outcome is not PENDING
+            assert outcome is None or isinstance(outcome, Response)
             if outcome is not None:
                 return outcome
         return error_response(404)

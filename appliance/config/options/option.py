@@ -15,6 +15,7 @@ class Type(enum.Enum):
     BOOLEAN = '"enable" or "disable"'
     STRINGS = 'a list of strings: ( "…", "…" )'
     PAIRS = 'a list of pairs of strings: ( "…" => "…", "…" => "…" )'
+    URL_RULES = 'a list of expressions and targets: ( "^/old/(.*)" => "/new/$1" )'
     SWITCHES = 'a list of switches: ( "…" => "enable" )'
     GATEWAY = 'hosts for each key: ( "/prefix" => (( "socket" => "…" )) )'
     AUTHENTICATION = (
