@@ -7,11 +7,13 @@ back here.
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable
 from typing import Any
 
 from appliance.config import PoolDefinition
+from appliance.gateway.failure import Failure, Stage
 from appliance.gateway.upstream import Timeouts, Upstream
 from appliance.gateway.wire import WIRES
 from appliance.handlers.exchange import Log
@@ -20,7 +22,9 @@ from appliance.pool.pool import Pool, QueueFull, Returned, Slot, State, Waiter
 
 TICK = 0.1  # seconds between looks at the queue while somebody waits
 DOUBT = 0.05  # seconds without a request for a process that broke a connection
+UNREACHABLE = 0.3  # seconds until a process that could not be connected to is taken for one that never will
 IDLE_TICK = 1.0  # seconds between looks for idle processes
+_UNREACHABLE_ERRORS = frozenset((errno.ENOENT, errno.ECONNREFUSED))
 
 
 class Desk:
@@ -41,6 +45,7 @@ class Desk:
         self._ticking = False
         self._draining = False
         self._failing = ""  # why processes do not come up, while they do not
+        self._doubted: set[str] = set()  # processes that could not be connected to a moment ago
         self.requests = 0  # answered or failed
         self.pool = Pool(definition, self._retired, self._released)
         if definition.command:
@@ -103,19 +108,36 @@ class Desk:
         ):
             upstream.close()  # the process retires, or this front leaves
 
-    def broke(self, slot: Slot, *, connecting: bool) -> None:
+    def broke(self, slot: Slot, failure: Failure | None) -> None:
         """The call's connection failed: the process gets no request for a moment.
 
         A dying process accepts connections until the kernel has closed its socket, and what was sent on one
-        is lost. Whether it died we hear from the supervisor, within milliseconds.
+        is lost. Whether it died we hear from the supervisor, within milliseconds. No `failure`: it is we who
+        could make no sense of the answer. Where we gave up the application may work on: then it is asked
+        last.
         """
         now = self._loop.now()
-        if connecting:
+        if failure is not None and failure.stage is Stage.CONNECTING:
             self.pool.fail(slot.process.name, now)
+            if self.definition.command and failure.error in _UNREACHABLE_ERRORS:
+                self._doubt(slot.process.name, failure.reason)
         elif self.definition.command:
             self.pool.rest(slot.process.name, now + DOUBT)
         self.requests += 1
-        self.pool.release(slot, now, keep=False)
+        busy = failure is None or (failure.timeout and failure.accepted)
+        self.pool.release(slot, now, keep=False, suspect=busy)
+
+    def _doubt(self, name: str, reason: str) -> None:
+        if name not in self._doubted:
+            self._doubted.add(name)
+            self._loop.call_later(UNREACHABLE, lambda: self._look_again(name, reason))
+
+    def _look_again(self, name: str, reason: str) -> None:
+        """A process that is alive and has lost its socket will never be reached again."""
+        self._doubted.discard(name)
+        process = self.pool.processes.get(name)
+        if process is not None and not process.retiring:
+            self._tell("unreachable", name, reason=reason)
 
     def abandon(self, slot: Slot) -> None:
         """The client of a running call has gone."""

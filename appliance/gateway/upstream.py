@@ -31,6 +31,7 @@ from appliance.http.wheel import Timer
 READ_SIZE = 65536
 BODY_PIECE = 65528  # octets of the body per record: with its head one round 64 KiB
 BUSY_PAUSE = 0.05  # seconds between attempts while a backlog is full
+CHATTER = 1 << 18  # octets of the error stream in a row that count as progress
 DISCARD_OCTETS = 1 << 20
 DISCARD_SECONDS = 10.0  # design: abort-timeout
 
@@ -90,6 +91,7 @@ class Upstream:
         "_address",
         "_answered",
         "_body",
+        "_chatter",
         "_deadline",
         "_decoder",
         "_discarded",
@@ -141,6 +143,7 @@ class Upstream:
         self._answered = False
         self._paused = False
         self._discarded = 0
+        self._chatter = 0  # octets of the error stream since the answer went on
 
     # Asking
 
@@ -151,6 +154,7 @@ class Upstream:
         self._offset = 0
         self._accepted = False
         self._answered = False
+        self._chatter = 0
         out = self._wire.head(parameters, self.keep)
         self._out = out if self._body is not None else out + self._wire.end
         if self._phase is _Phase.KEPT:
@@ -306,10 +310,12 @@ class Upstream:
         if decoder.stderr:
             pieces = decoder.stderr
             decoder.stderr = []
+            self._chatter += sum(map(len, pieces))
             receiver.complained(pieces)
         ended = decoder.ended
         if decoder.stdout:
             self._answered = True
+            self._chatter = 0
             pieces = decoder.stdout
             decoder.stdout = []
             receiver.received(pieces)
@@ -321,7 +327,7 @@ class Upstream:
             )
         elif ended:
             self._complete(receiver, bool(data))
-        elif self._phase is _Phase.RECEIVING and not self._paused:
+        elif self._phase is _Phase.RECEIVING and not self._paused and self._chatter < CHATTER:
             self._wait(self._timeouts.read)
 
     def _complete(self, receiver: Receiver, still_open: bool) -> None:

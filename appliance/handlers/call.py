@@ -29,6 +29,7 @@ from appliance.pool.retry import may_retry
 HELD = 65536  # octets of an answer that are held back in the hope of its end
 SPOOLED = 1 << 30  # octets of an answer spooled for a slow client before the application has to wait
 STDERR_LINE = 8192
+STDERR = 1 << 18  # octets of an application's error stream that are logged for one request
 
 
 class Desk(Protocol):
@@ -44,7 +45,7 @@ class Desk(Protocol):
 
     def release(self, slot: Slot, reusable: bool) -> None: ...
 
-    def broke(self, slot: Slot, *, connecting: bool) -> None: ...
+    def broke(self, slot: Slot, failure: Failure | None) -> None: ...
 
     def abandon(self, slot: Slot) -> None: ...
 
@@ -94,6 +95,7 @@ class Call:
     __slots__ = (
         "_body",
         "_chunks",
+        "_complained",
         "_complaint",
         "_exchange",
         "_head",
@@ -129,6 +131,7 @@ class Call:
         self._held_octets = 0
         self._relay: Relay | None = None
         self._complaint = b""
+        self._complained = 0  # octets of the error stream so far
 
     # The request
 
@@ -224,6 +227,9 @@ class Call:
 
     def complained(self, pieces: list[bytes]) -> None:
         """Octets of the application's error stream: each line is logged with the request it belongs to."""
+        if self._complained > STDERR:
+            return
+        self._complained += sum(map(len, pieces))
         *lines, rest = (self._complaint + b"".join(pieces)).split(b"\n")
         if len(rest) > STDERR_LINE:
             lines.append(rest)
@@ -231,6 +237,12 @@ class Call:
         self._complaint = rest
         for line in lines:
             self._log_complaint(line)
+        if self._complained > STDERR:
+            self._complaint = b""
+            self._scope.services.log.warning(
+                f"{self._process}: {self._asked()}: what else it writes to its error stream for this request"
+                f" is not logged, it was more than {STDERR >> 10} KiB"
+            )
 
     def _log_complaint(self, line: bytes) -> None:
         text = line[:STDERR_LINE].decode("utf-8", "backslashreplace").rstrip()
@@ -294,7 +306,7 @@ class Call:
         connecting = failure.stage is Stage.CONNECTING
         slot, self._slot, self._upstream = self._slot, None, None
         if slot is not None:
-            self._host.desk.broke(slot, connecting=connecting)
+            self._host.desk.broke(slot, failure)
         if may_retry(failure, self._exchange.request.method, self._retried):
             self._retried = True
             self._scope.services.log.info(
@@ -317,7 +329,7 @@ class Call:
         if upstream is not None:
             upstream.close()
         if slot is not None:
-            self._host.desk.broke(slot, connecting=False)
+            self._host.desk.broke(slot, None)
         self._fail(502, reason, "The application gave an answer that makes no sense.")
 
     def _fail(self, status: int, reason: str, text: str, headers: list[Header] | None = None) -> None:

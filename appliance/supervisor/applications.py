@@ -127,6 +127,17 @@ class Applications:
         self.policy.idle(process)
         self._act()
 
+    def unreachable(self, process: str, reason: str) -> None:
+        """The front cannot connect to it any more, though it lives."""
+        application = self.processes.get(process)
+        if application is not None and self.policy.states().get(process) is pool.State.RUNNING:
+            self._log(
+                process, "error", f"nobody can connect to {application.address} any more ({reason}): "
+                "it is replaced by a new process"
+            )  # fmt: skip
+            self.policy.unreachable(process, self._around.loop.now())
+            self._act()
+
     def retired(self, process: str) -> None:
         """Its last request is over."""
         self.policy.retired(process)

@@ -108,6 +108,8 @@ class Conversation:
                 applications.want(int(message.get("n", 1)))
             case "idle" if front is self._having(applications)[-1]:
                 applications.idle(process)
+            case "unreachable":
+                applications.unreachable(process, str(message.get("reason", "")))
             case "retired":
                 front.retired.add((applications.definition.name, process))
                 self._look_whether_over(applications, process)

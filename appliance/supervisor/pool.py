@@ -154,6 +154,13 @@ class Pool:
         if process in running and len(running) > self._minimum:
             self._retire(process)
 
+    def unreachable(self, process: str, now: float) -> None:
+        """It accepts no connection any more: what runs in it may finish, and another takes its place."""
+        known = self._processes.get(process)
+        if known is not None and known.state is State.RUNNING:
+            self._retire(process)
+            self._fill(now)
+
     def retired(self, process: str) -> None:
         """Its last request is over."""
         known = self._processes.get(process)

@@ -137,6 +137,8 @@ def fork_child(run: Callable[[], int], identity: Identity, keep: set[int], outpu
         try:
             os.setpgid(0, 0)
             reset_signals()
+            # A client that leaves in the middle of a send is an error of that send, not our end.
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             null = os.open(os.devnull, os.O_RDWR)
             os.dup2(null, 0)
             os.dup2(output, 2)

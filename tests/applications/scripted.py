@@ -4,10 +4,18 @@
 hello           a page                       stream=N        N octets without a Content-Length
 sleep=S         a page after S seconds       cut=N           N octets of an answer, then exit
 garbage=S       after S seconds something that is not FastCGI
+raw=TEXT        these octets as output, then the connection is closed, its request not ended
+short=N         N octets of an answer, then the connection is closed
+stall=N         N octets of an answer (0: not even a head), then nothing for half a minute
+exit            the process ends             wrongid         a page for a request that nobody made
+head=N          a head of N octets           stderr=N        N octets of complaints, then a page
+mark=FILE       a line more in FILE, then what follows in the query
+deaf            the listening socket is closed, then a page: nobody can connect any more
 Standard library only; the listening socket is on descriptor 0.
 """
 
 import os
+import signal
 import socket
 import struct
 import sys
@@ -27,8 +35,8 @@ def read(connection: socket.socket, count: int) -> bytes:
     return data
 
 
-def record(kind: int, content: bytes) -> bytes:
-    return struct.pack(">BBHHBx", 1, kind, 1, len(content), 0) + content
+def record(kind: int, content: bytes, request: int = 1) -> bytes:
+    return struct.pack(">BBHHBx", 1, kind, request, len(content), 0) + content
 
 
 def parameters(data: bytes) -> dict[str, str]:
@@ -49,12 +57,13 @@ def parameters(data: bytes) -> dict[str, str]:
     return found
 
 
-def send(connection: socket.socket, data: bytes) -> None:
+def send(connection: socket.socket, data: bytes, kind: int = 6) -> None:
     for start in range(0, len(data), 32768):
-        connection.sendall(record(6, data[start : start + 32768]))
+        connection.sendall(record(kind, data[start : start + 32768]))
 
 
 def answer(connection: socket.socket, query: str) -> None:
+    """Raises EOFError for a connection that is to be closed."""
     for name, value in parse_qsl(query, keep_blank_values=True) or [("hello", "")]:
         if name == "sleep":
             time.sleep(float(value))
@@ -63,6 +72,33 @@ def answer(connection: socket.socket, query: str) -> None:
             time.sleep(float(value))
             connection.sendall(b"this is not FastCGI at all")
             return
+        elif name == "raw":
+            send(connection, value.encode())
+            raise EOFError
+        elif name in ("short", "stall"):
+            send(connection, HEAD + b"x" * int(value) if value != "0" else b"")
+            if name == "stall":
+                time.sleep(30)
+            raise EOFError
+        elif name == "exit":
+            sys.exit(3)
+        elif name == "wrongid":
+            connection.sendall(record(6, HEAD + b"for somebody else", 7) + record(3, bytes(8), 7))
+            return
+        elif name == "head":
+            send(connection, b"X-Long: " + b"x" * int(value))
+        elif name == "stderr":
+            for start in range(0, int(value), 32768):
+                send(
+                    connection,
+                    (b"a complaint".ljust(4095, b".") + b"\n") * min(8, (int(value) - start) // 4096),
+                    7,
+                )
+        elif name == "mark":
+            with open(value, "a") as file:
+                file.write("ran\n")
+        elif name == "deaf":
+            LISTENER.close()
         elif name in ("stream", "cut"):
             send(connection, HEAD + b"x" * int(value))
             if name == "cut":
@@ -90,10 +126,15 @@ def serve(connection: socket.socket) -> None:
             return
 
 
+LISTENER = socket.socket(fileno=0)
+
+
 def main() -> None:
-    listener = socket.socket(fileno=0)
     while True:
-        connection, _ = listener.accept()
+        try:
+            connection, _ = LISTENER.accept()
+        except OSError:
+            signal.pause()  # it was closed: alive, and of no use to anybody
         try:
             serve(connection)
         except (EOFError, ConnectionError):

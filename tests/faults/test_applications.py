@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import threading
 from pathlib import Path
@@ -10,28 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.box import Box
+from tests.faults.scripted import serve_scripted
 from tests.http_client import ProtocolViolation, Wire, basic
 from tests.waiting import until
-
-SCRIPTED = Path(__file__).parent.parent / "applications" / "scripted.py"
-
-
-def serve_scripted(box: Box, place: Path, extra: str = "") -> Box:
-    """One process with one slot at /app, and a few files."""
-    root = place / "www"
-    root.mkdir(exist_ok=True)
-    (root / "small.txt").write_text("small")
-    (root / "big.bin").write_bytes(bytes(1 << 20) * 8)
-    program = place / "scripted.py"
-    shutil.copy(SCRIPTED, program)
-    program.chmod(0o755)
-    return box.serve(f"""
-        server.modules = ( "mod_fastcgi", "mod_auth", "mod_authn_file" )
-        server.document-root = "{root}"
-        server.max-request-field-size = 262144
-        fastcgi.server = ( "/app" => (( "socket" => "{place}/app.sock", "bin-path" => "{program}",
-            "slots" => 1, "check-local" => "disable", "min-procs" => 1, "max-procs" => 1 {extra} )) )
-        """)
 
 
 def test_garbage_for_a_client_that_left_costs_no_slot(box: Box, place: Path) -> None:
@@ -40,13 +20,6 @@ def test_garbage_for_a_client_that_left_costs_no_slot(box: Box, place: Path) -> 
         wire.request("GET", "/app?garbage=0.3")
         until(lambda: box.status()["front"]["data"]["pools"]["app"]["processes"]["app-0"] == 1)
     assert box.fetch("/app?hello", timeout=15).status == 200
-
-
-def test_garbage_for_a_client_that_waits_is_a_502(box: Box, place: Path) -> None:
-    serve_scripted(box, place)
-    assert box.get("/app?garbage=0").status == 502
-    box.wait_log("answered with 502: receiving the answer")
-    assert box.get("/app?hello").status == 200
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])

@@ -47,6 +47,17 @@ def test_the_minimum_is_started_and_announced_when_it_is_up() -> None:
     assert pool.take() == [Announce("app-0")]
 
 
+def test_what_nobody_can_reach_is_replaced_before_it_ends() -> None:
+    pool = running(1, 1)
+    pool.unreachable("app-0", 1.0)
+    assert pool.take() == [Retire("app-0"), Start("app-1")]
+    pool.unreachable("app-0", 1.1)
+    pool.unreachable("app-9", 1.1)
+    assert pool.take() == []
+    pool.retired("app-0")
+    assert pool.take() == [End("app-0", urgent=False)]
+
+
 def test_wants_are_honoured_up_to_the_maximum() -> None:
     pool = running(1, 3)
     pool.want(1, 1.0)
