@@ -176,6 +176,7 @@ class Hosts:
             read_timeout=_number(given, "read-timeout"),
             slots=_slots(given, environment, template),
             template=template,
+            weight=_number(given, "weight"),
             user=given.get("user") or self._user,
             group=given.get("group") or self._group,
             exclusive=self._directories(given, places, "exclusive"),

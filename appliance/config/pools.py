@@ -48,6 +48,7 @@ class PoolDefinition:
     read_timeout: int = 0
     slots: int | None = None
     template: bool = False
+    weight: int = 1
     user: str | None = None
     group: str | None = None
     exclusive: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ _OF_A_REQUEST = (
     "strip_request_uri",
     "x_sendfile",
     "x_sendfile_docroots",
+    "weight",
 )
 _NOT_COMPARED = {*_OF_A_REQUEST, "name", "position", "protocol", "socket", "host", "port"}
 _OF_A_PROCESS = tuple(

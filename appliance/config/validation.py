@@ -27,7 +27,7 @@ from appliance.config.options import (
 from appliance.config.pools import PoolDefinition
 from appliance.config.values import Array, Value
 
-_GATEWAYS = {"fastcgi.server": "fastcgi.balance", "scgi.server": "scgi.balance"}
+_GATEWAYS = ("fastcgi.server", "scgi.server")
 
 
 class Validation:
@@ -44,7 +44,6 @@ class Validation:
         self._hosts.settle(self.values)
         self._check_mappings()
         self._check_password_files()
-        self._check_balance()
 
     @property
     def pools(self) -> tuple[PoolDefinition, ...]:
@@ -226,16 +225,6 @@ class Validation:
                         self._report.error(
                             position, f'"{end}" counts as "{key}", which is no key of {gateway}', hint
                         )
-
-    def _check_balance(self) -> None:
-        """A way of balancing matters where there is something to choose from."""
-        for gateway, balance in _GATEWAYS.items():
-            choice = any(len(rule.pools) > 1 for _, rules in self._all(gateway) for rule in rules)
-            for scope, value in self._all(balance):
-                if choice and value in ("hash", "sticky"):
-                    position = scope.values[balance].value.position
-                    hint = "there are least-connection and round-robin"
-                    self._report.error(position, f'{balance} = "{value}" is not supported yet', hint)
 
 
 def _adding(module: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from appliance.config import PoolDefinition
+from appliance.front.health import Health
 from appliance.gateway.failure import Failure, Stage
 from appliance.gateway.upstream import Timeouts, Upstream
 from appliance.gateway.wire import WIRES
@@ -23,6 +24,7 @@ from appliance.pool.pool import Pool, QueueFull, Returned, Slot, State, Waiter
 TICK = 0.1  # seconds between looks at the queue while somebody waits
 DOUBT = 0.05  # seconds without a request for a process that broke a connection
 UNREACHABLE = 0.3  # seconds until a process that could not be connected to is taken for one that never will
+PATIENCE = 8.0  # seconds for a host to come back, where connect-timeout sets no limit
 IDLE_TICK = 1.0  # seconds between looks for idle processes
 _UNREACHABLE_ERRORS = frozenset((errno.ENOENT, errno.ECONNREFUSED))
 
@@ -48,10 +50,13 @@ class Desk:
         self._doubted: set[str] = set()  # processes that could not be connected to a moment ago
         self.requests = 0  # answered or failed
         self.pool = Pool(definition, self._retired, self._released)
+        self.address = _name(definition)  # what hashes and messages know the host by
+        self.health: Health | None = None  # of a host that we do not start
         if definition.command:
             self._watch_idle()
         else:
             address = _address(definition, log)
+            self.health = Health(definition, address or self.address, log)
             if address is not None:
                 self.pool.process_up(definition.name, address, definition.slots, 0, loop.now())
 
@@ -63,7 +68,7 @@ class Desk:
         """
         now = self._loop.now()
         if (self._failing or not self.definition.command) and not self.pool.usable(now):
-            call.refused(self._failing or "the host is down")
+            call.refused(self._failing or (self.health.down if self.health is not None else ""))
             return
         try:
             slot = self.pool.acquire(call, now)
@@ -95,11 +100,35 @@ class Desk:
             )
             upstream.slot = slot
             slot.connection = upstream
+            if self.health is not None and self.health.down:
+                self._probe(slot, upstream)
         return upstream
+
+    def _probe(self, slot: Slot, upstream: Upstream) -> None:
+        """This request finds out whether a host is back; the others do not wait for that."""
+        patience = self.definition.connect_timeout or PATIENCE
+        self.pool.rest(slot.process.name, self._loop.now() + patience)
+
+        def look() -> None:
+            if upstream.is_reached:
+                self._back(slot.process.name)
+            elif slot.connection is upstream:
+                self._loop.call_later(TICK, look)
+
+        self._loop.call_later(TICK, look)
+
+    def _back(self, name: str) -> None:
+        """A host that was down has been reached."""
+        now = self._loop.now()
+        if self.health is not None and self.health.down:
+            self.health.answers(now)
+            self.pool.revive(name, now)
 
     def release(self, slot: Slot, reusable: bool) -> None:
         """The call is over and its connection is idle (reusable) or closed."""
         self.requests += 1
+        if self.health is not None and self.health.down:
+            self._back(slot.process.name)
         upstream = slot.connection
         if (
             not self.pool.release(slot, self._loop.now(), reusable)
@@ -119,9 +148,13 @@ class Desk:
         now = self._loop.now()
         if failure is not None and failure.stage is Stage.CONNECTING:
             self.pool.fail(slot.process.name, now)
-            if self.definition.command and failure.error in _UNREACHABLE_ERRORS:
+            if self.health is not None:
+                self.health.unreachable(failure, now)
+            elif failure.error in _UNREACHABLE_ERRORS:
                 self._doubt(slot.process.name, failure.reason)
-        elif self.definition.command:
+        elif self.health is not None:
+            self._back(slot.process.name)
+        else:
             self.pool.rest(slot.process.name, now + DOUBT)
         self.requests += 1
         busy = failure is None or (failure.timeout and failure.accepted)
@@ -254,13 +287,17 @@ class Desk:
         self._loop.call_later(IDLE_TICK, self._watch_idle)
 
 
+def _name(definition: PoolDefinition) -> str:
+    return f"unix:{definition.socket}" if definition.socket else f"{definition.host}:{definition.port}"
+
+
 def _address(definition: PoolDefinition, log: Log) -> str | None:
     """Where a host that we do not start is.
 
     A name is looked up here, once: on the loop it would stall everybody.
     """
     if definition.socket:
-        return f"unix:{definition.socket}"
+        return _name(definition)
     host = definition.host or "127.0.0.1"
     try:
         found = socket.getaddrinfo(host, definition.port, type=socket.SOCK_STREAM)[0][4][0]

@@ -1,30 +1,38 @@
-"""All desks of a front, by the name of their pool."""
+"""All pools at work in a front, by name."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from appliance.config import PoolDefinition
-from appliance.front.desk import Desk
+from appliance.config import GatewayRule, PoolDefinition
+from appliance.front.groups import Group
+from appliance.front.outages import Outages
+from appliance.handlers.exchange import Log
 
 
 class Dispatch:
-    """Finds the desk for a pool, and hands on what the supervisor says."""
+    """Finds the hosts of a pool, and hands on what the supervisor says."""
 
-    def __init__(self, desks: dict[str, Desk]) -> None:
-        self._desks = desks
+    def __init__(self, groups: dict[str, Group], log: Log) -> None:
+        self._groups = groups
+        self._outages = Outages(log)
 
-    def desk(self, definition: PoolDefinition) -> Desk:
-        """The desk of a pool of the configuration."""
-        return self._desks[definition.name]
+    def group(self, definition: PoolDefinition) -> Group:
+        """The hosts of a pool of the configuration."""
+        return self._groups[definition.name]
+
+    def watch(self, rule: GatewayRule) -> None:
+        """A rule is in use: an outage of all its hosts is to be told."""
+        self._outages.watch(rule, [self.group(pool) for pool in rule.pools])
 
     def told(self, message: dict[str, Any]) -> None:
         """A message of the supervisor about one pool. A pool that is not ours is on its way out: nothing to
         do.
         """
-        desk = self._desks.get(message["pool"])
-        if desk is None:
+        group = self._groups.get(message["pool"])
+        if group is None:
             return
+        desk = group.desks[0]  # what the supervisor starts is one host
         kind = message["type"]
         if kind == "process":
             desk.process_up(message["process"], message["address"], message["slots"], message["suspect"])
@@ -39,9 +47,9 @@ class Dispatch:
 
     def drain(self, spare: int) -> None:
         """The front leaves."""
-        for desk in self._desks.values():
-            desk.drain(spare)
+        for group in self._groups.values():
+            group.drain(spare)
 
     def status(self) -> dict[str, Any]:
         """Load of all pools."""
-        return {name: desk.status() for name, desk in self._desks.items()}
+        return {name: group.status() for name, group in self._groups.items()}

@@ -109,6 +109,7 @@ class Upstream:
         "_watcher",
         "_wire",
         "keep",
+        "patient",
         "slot",
     )
 
@@ -127,6 +128,7 @@ class Upstream:
         self._address = address
         self._timeouts = timeouts
         self.keep = keep  # ask the application to leave the connection open
+        self.patient = True  # wait for room in a full backlog; False: the request can go elsewhere
         self.slot: object = None  # the slot this connection serves; the owner's to use
         self._decoder = wire.decoder()
         self._phase = _Phase.CLOSED
@@ -185,6 +187,8 @@ class Upstream:
         except BlockingIOError as error:
             if error.errno == errno.EINPROGRESS:
                 self._watcher.watch(WRITE)
+            elif not self.patient:
+                self._fail(Stage.CONNECTING, error)
             else:
                 # A unix socket with a full backlog answers EAGAIN, and nothing tells when it has room.
                 self._pause = self._loop.call_later(BUSY_PAUSE, self.on_pause_over)
@@ -193,6 +197,11 @@ class Upstream:
             self._fail(Stage.CONNECTING, error)
             return
         self._connected()
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the application's side has accepted the connection, which is open."""
+        return self._phase is not _Phase.CONNECTING and self._phase is not _Phase.CLOSED
 
     def _connected(self) -> None:
         self._phase = _Phase.SENDING

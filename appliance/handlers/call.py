@@ -6,9 +6,10 @@ error says who failed.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from appliance.config import PoolDefinition, Settings
+from appliance.config import GatewayRule, PoolDefinition, Settings
 from appliance.gateway import sendfile
 from appliance.gateway.answer import AnswerHead, HeadParser
 from appliance.gateway.chunks import Decoder as ChunkDecoder
@@ -18,13 +19,13 @@ from appliance.gateway.failure import Failure, Stage
 from appliance.gateway.upstream import Upstream
 from appliance.handlers import physical
 from appliance.handlers.exchange import PENDING, Clock, Exchange, Log, Outcome
+from appliance.handlers.hosts import Host, Route
 from appliance.handlers.relay import Relay
-from appliance.handlers.rules import Host
 from appliance.http.files import FileCache
 from appliance.http.response import UNKNOWN, Header, Response, error_response
 from appliance.http.spool import Spool
 from appliance.pool.pool import Pool, Slot
-from appliance.pool.retry import may_retry
+from appliance.pool.retry import ATTEMPTS, may_retry
 
 HELD = 65536  # octets of an answer that are held back in the hope of its end
 SPOOLED = 1 << 30  # octets of an answer spooled for a slow client before the application has to wait
@@ -36,6 +37,7 @@ class Desk(Protocol):
     """A pool at work: see `front.desk`."""
 
     pool: Pool
+    address: str
 
     def enter(self, call: Call) -> None: ...
 
@@ -50,10 +52,21 @@ class Desk(Protocol):
     def abandon(self, slot: Slot) -> None: ...
 
 
+class Group(Protocol):
+    """The hosts of one entry: see `front.groups`."""
+
+    @property
+    def desks(self) -> Sequence[Desk]: ...
+
+    def tell(self, observer: Callable[[], None]) -> None: ...
+
+
 class Dispatch(Protocol):
     """All pools at work."""
 
-    def desk(self, definition: PoolDefinition) -> Desk: ...
+    def group(self, definition: PoolDefinition) -> Group: ...
+
+    def watch(self, rule: GatewayRule) -> None: ...
 
 
 class Services(Protocol):
@@ -106,24 +119,28 @@ class Call:
         "_parser",
         "_process",
         "_relay",
-        "_retried",
+        "_retries",
+        "_route",
         "_scope",
         "_slot",
         "_split",
         "_upstream",
     )
 
-    def __init__(self, exchange: Exchange, scope: Scope, host: Host, split: Split) -> None:
+    def __init__(
+        self, exchange: Exchange, scope: Scope, host: Host, split: Split, route: Route | None = None
+    ) -> None:
         self._exchange = exchange
         self._scope = scope
         self._host = host
         self._split = split
+        self._route = route  # where there are several hosts
         self._body: Spool | None = None
         self._parameters = b""
         self._slot: Slot | None = None
         self._process = host.definition.name  # for the log: the pool, and the process once there is one
         self._upstream: Upstream | None = None
-        self._retried = False
+        self._retries = 0
         self._parser = HeadParser(host.definition.x_sendfile)
         self._head: AnswerHead | None = None
         self._chunks: ChunkDecoder | None = None
@@ -141,8 +158,16 @@ class Call:
         return PENDING
 
     def _received_body(self, body: Spool) -> None:
-        exchange = self._exchange
         self._body = body
+        if self._route is not None:
+            self._elsewhere()
+        else:
+            self._enter()
+
+    def _enter(self) -> None:
+        """Ask the host for a slot."""
+        exchange, body = self._exchange, self._body
+        assert body is not None
         try:
             self._parameters = self._host.parameters.encode(
                 exchange.request, self._split, exchange.environment, body.size
@@ -154,11 +179,24 @@ class Call:
         exchange.on_gone = self._client_gone
         self._host.desk.enter(self)
 
+    def _elsewhere(self) -> bool:
+        """Ask the host whose turn it is, after a failure another one; False if there is none."""
+        found = self._route.next() if self._route is not None else None
+        if found is None:
+            return False
+        self._host, self._split = found
+        self._process = self._host.definition.name
+        self._parser = HeadParser(self._host.definition.x_sendfile)
+        self._enter()
+        return True
+
     def granted(self, slot: Slot) -> None:
         """Our turn."""
         self._slot = slot
         self._process = slot.process.name
         self._upstream = self._host.desk.connection(slot)
+        if self._route is not None:
+            self._upstream.patient = not self._route.has_more
         self._upstream.ask(self, self._parameters, self._body)
 
     def expired(self) -> None:
@@ -168,7 +206,8 @@ class Call:
 
     def refused(self, reason: str) -> None:
         """We may not even wait."""
-        self._unavailable(reason)
+        if not self._elsewhere():
+            self._unavailable(reason)
 
     def _unavailable(self, reason: str) -> None:
         self._fail(503, reason, "The application is busy. Try again in a moment.", [(b"Retry-After", b"5")])
@@ -307,12 +346,14 @@ class Call:
         slot, self._slot, self._upstream = self._slot, None, None
         if slot is not None:
             self._host.desk.broke(slot, failure)
-        if may_retry(failure, self._exchange.request.method, self._retried):
-            self._retried = True
+        attempts = 1 if self._route is None else ATTEMPTS
+        if may_retry(failure, self._exchange.request.method, self._retries, attempts):
+            self._retries += 1
             self._scope.services.log.info(
                 f"{self._process}: {self._asked()} goes out again: {failure.reason}"
             )
-            self._host.desk.enter(self)
+            if not connecting or not self._elsewhere():
+                self._host.desk.enter(self)
             return
         reason = f"{failure.stage.value}: {failure.reason}"
         if failure.timeout:

@@ -6,13 +6,15 @@ physical path is known) for the others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from appliance.config import Settings
-from appliance.gateway.environment import split_physical
+from appliance.config import PoolDefinition, Settings
+from appliance.gateway.environment import Split, split_physical
 from appliance.handlers.call import Call, Scope, Services
 from appliance.handlers.exchange import Exchange, Handler, Outcome
-from appliance.handlers.physical import Kind
+from appliance.handlers.hosts import Route
+from appliance.handlers.physical import Kind, Physical
 from appliance.handlers.rules import Rule, rules
 
 
@@ -33,11 +35,20 @@ def _by_url(candidates: Sequence[Rule], scope: Scope) -> Handler | None:
         path = exchange.request.path
         for rule in candidates:
             if rule.takes(path):
-                host = rule.host()
-                return Call(exchange, scope, host, rule.split(host.definition, path, scope.root)).begin()
+                host = rule.hosts.sole
+                if host is not None:
+                    return Call(exchange, scope, host, rule.split(host.definition, path, scope.root)).begin()
+                return _begin(exchange, scope, rule, partial(rule.split, path=path, root=scope.root))
         return None
 
     return handle
+
+
+def _begin(exchange: Exchange, scope: Scope, rule: Rule, split: Callable[[PoolDefinition], Split]) -> Outcome:
+    """A request for one of several hosts; the first stands for all until the choice is made."""
+    first = rule.hosts.hosts[0]
+    route = Route(rule.hosts, exchange.request, split)
+    return Call(exchange, scope, first, split(first.definition), route).begin()
 
 
 def _by_file(candidates: Sequence[Rule], scope: Scope) -> Handler | None:
@@ -59,11 +70,17 @@ def _by_file(candidates: Sequence[Rule], scope: Scope) -> Handler | None:
             return None
         for rule in candidates:
             if rule.takes(found.url_path):
-                host = rule.host()
-                split = split_physical(
-                    host.definition, found.url_path, found.path_info, found.path, found.root
-                )
-                return Call(exchange, scope, host, split).begin()
+                host = rule.hosts.sole
+                if host is not None:
+                    split = split_physical(
+                        host.definition, found.url_path, found.path_info, found.path, found.root
+                    )
+                    return Call(exchange, scope, host, split).begin()
+                return _begin(exchange, scope, rule, partial(_split_found, found=found))
         return None
 
     return handle
+
+
+def _split_found(definition: PoolDefinition, found: Physical) -> Split:
+    return split_physical(definition, found.url_path, found.path_info, found.path, found.root)

@@ -1,4 +1,4 @@
-"""Which rule of `fastcgi.server` or `scgi.server` takes a request, and to which of its hosts it goes.
+"""Which rule of `fastcgi.server` or `scgi.server` takes a request; `hosts` says which of its hosts gets it.
 
 As in lighttpd: first the ends of `map-extensions`, then the keys, each in the order of the text.
 """
@@ -11,36 +11,21 @@ from typing import TYPE_CHECKING
 
 from appliance.config import GatewayRule, PoolDefinition, Settings
 from appliance.config.regex import compile_pattern, search
-from appliance.gateway.environment import Parameters, Split, split_match, split_prefix
-from appliance.pool.balance import BALANCES
+from appliance.gateway.environment import Split, split_match, split_prefix
+from appliance.handlers.hosts import Hosts
 
 if TYPE_CHECKING:
-    from appliance.handlers.call import Desk, Services
-
-
-class Host:
-    """One host of a rule, ready to be asked."""
-
-    __slots__ = ("definition", "desk", "parameters")
-
-    def __init__(self, definition: PoolDefinition, desk: Desk, settings: Settings) -> None:
-        self.definition = definition
-        self.desk = desk
-        self.parameters = Parameters(
-            definition, settings.string("server.tag"), settings.optional_string("server.name") or ""
-        )
+    from appliance.handlers.call import Services
 
 
 class Rule:
     """A key and its hosts."""
 
-    __slots__ = ("_balance", "_clock", "_key", "_pattern", "by_url", "hosts", "needle", "takes")
+    __slots__ = ("_key", "_pattern", "by_url", "hosts", "needle", "takes")
 
     def __init__(self, rule: GatewayRule, balance: str, settings: Settings, services: Services) -> None:
         key = self._key = rule.key
-        self.hosts = tuple(Host(pool, services.dispatch.desk(pool), settings) for pool in rule.pools)
-        self._clock = services.clock
-        self._balance = BALANCES[balance]([host.desk.pool for host in self.hosts])
+        self.hosts = Hosts(rule, balance, settings, services)
         self._pattern = pattern = compile_pattern(key[1:]) if key.startswith("~") else None
         self.by_url = not rule.pools[0].check_local
         self.needle = "" if pattern is not None else key  # what every path has that this rule takes
@@ -58,10 +43,6 @@ class Rule:
         rule.needle = end
         rule.takes = lambda path: path.endswith(end)
         return rule
-
-    def host(self) -> Host:
-        """The host for the next request."""
-        return self.hosts[self._balance.choose(self._clock.now())]
 
     def split(self, definition: PoolDefinition, path: str, root: str) -> Split:
         """How a path that no file was looked for divides into script and rest."""

@@ -7,6 +7,7 @@ served in order, and a request that left the queue never runs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -183,6 +184,13 @@ class Pool:
         process = self.processes.get(name)
         if process is not None:
             process.disabled_until = max(process.disabled_until, until)
+
+    def revive(self, name: str, now: float) -> None:
+        """A process that was disabled can be reached: it serves again, the waiting first."""
+        process = self.processes.get(name)
+        if process is not None:
+            process.disabled_until = -math.inf
+            self._grant(now)
 
     def process_gone(self, name: str) -> list[Slot]:
         """A process has died. Returns its slots with a request or an open connection, their states unchanged.

@@ -1,9 +1,10 @@
-"""Nothing runs twice: when a request that failed may be sent again, once, on another connection.
+"""Nothing runs twice: when a request that failed may be sent again, on another connection.
 
 A request may have run as soon as the kernel took one octet of it; that an application closed its end proves
 nothing. So it goes out again only (a) if connecting failed or no octet of it was accepted, or (b) if a kept
 connection turned out to be dead: reset or broken before any answer, and the method is one that changes
-nothing (RFC 9110 section 9.2.1).
+nothing (RFC 9110 section 9.2.1). Once; only where there are several hosts, and as long as none of them could
+be connected to, more often. A connect-timeout is long: after the second one the client is told.
 """
 
 from __future__ import annotations
@@ -12,14 +13,23 @@ import errno
 
 from appliance.gateway.failure import Failure, Stage
 
+ATTEMPTS = 5  # other hosts that are tried when connecting fails, as in lighttpd
+
 _UNCHANGING = frozenset(("GET", "HEAD", "OPTIONS"))
 _DEAD = frozenset((errno.EPIPE, errno.ECONNRESET))
 
 
-def may_retry(failure: Failure, method: str, already_retried: bool) -> bool:
-    """Whether a request with this `method` may be sent again after `failure`."""
-    if already_retried or failure.answered:
+def may_retry(failure: Failure, method: str, retries: int, attempts: int = 1) -> bool:
+    """Whether a request with this `method` may be sent again after `failure`; it was so `retries` times.
+
+    `attempts`: how often it may be for want of a connection.
+    """
+    if failure.answered:
         return False
-    if failure.stage is Stage.CONNECTING or not failure.accepted:
+    if failure.stage is Stage.CONNECTING:
+        return retries < (1 if failure.timeout else attempts)
+    if retries:
+        return False
+    if not failure.accepted:
         return True
     return failure.reused and failure.error in _DEAD and method in _UNCHANGING

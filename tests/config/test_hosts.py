@@ -50,7 +50,8 @@ def test_every_key_is_understood() -> None:
         "x-sendfile-docroot" => ( "/srv/files", "/srv/more" ), "kill-signal" => 10,
         "connect-timeout" => 1, "write-timeout" => 2, "read-timeout" => 3, "tcp-fin-propagate" => "disable",
         "upgrade" => "disable", "slots" => 7, "template" => "enable", "user" => "joe", "group" => "staff",
-        "exclusive" => ( "/srv/data" ), "queue-length" => 5, "queue-timeout" => 6
+        "exclusive" => ( "/srv/data" ), "queue-length" => 5, "queue-timeout" => 6,
+        "weight" => 8
         """
     )
     assert found == PoolDefinition(
@@ -85,6 +86,7 @@ def test_every_key_is_understood() -> None:
         exclusive=("/srv/data",),
         queue_length=5,
         queue_timeout=6,
+        weight=8,
     )
     defaults = PoolDefinition("app", "fastcgi", host="::1", port=9000)
     untouched = {
@@ -270,11 +272,13 @@ def test_a_mapped_end_leads_to_a_key_that_exists(module: str) -> None:
         load(f'{MODULES}{server}{module}.map-extensions = ( ".php4" => ".pph" )', "t")
 
 
-def test_a_way_of_balancing_matters_only_with_a_choice() -> None:
-    one = f'{MODULES}fastcgi.balance = "hash"\nfastcgi.server = ( "/" => (( "socket" => "/a" )) )'
-    assert load(one, "t").settings.string("fastcgi.balance") == "hash"
-    with pytest.raises(ConfigurationError, match=r'fastcgi\.balance = "hash" is not supported yet'):
-        load(one.replace('(( "socket" => "/a" ))', '(( "socket" => "/a" ), ( "socket" => "/b" ))'), "t")
+@pytest.mark.parametrize("balance", ["least-connection", "fair", "round-robin", "hash", "sticky"])
+def test_every_way_of_balancing(balance: str) -> None:
+    two = '(( "socket" => "/a" ), ( "socket" => "/b", "weight" => 3 ))'
+    configuration = load(f'{MODULES}fastcgi.balance = "{balance}"\nfastcgi.server = ( "/" => {two} )', "t")
+    assert configuration.settings.string("fastcgi.balance") == balance
+    assert [pool.weight for pool in configuration.pools()] == [1, 3]
+    assert '"weight"' in refusal('"/" => (( "socket" => "/a", "weight" => 0 ))')
 
 
 def test_a_command_that_hopes_for_a_shell_is_pointed_out() -> None:

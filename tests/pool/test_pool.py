@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from appliance.config import PoolDefinition
-from appliance.pool.balance import LeastConnection, RoundRobin
 from appliance.pool.pool import Pool, QueueFull, Returned, Slot, State
 
 
@@ -243,21 +242,3 @@ def test_a_leaving_front_spares_slots_for_requests_on_their_way_in() -> None:
     slot = site.take()
     assert not site.pool.release(slot, 1.0, keep=True) and site.released == []
     assert site.pool.drain(spare=0) == [Returned(slot.process.name, 1, [])]
-
-
-def test_balance() -> None:
-    sites = [Site(command=()).up("x"), Site(command=()).up("y"), Site(command=()).up("z")]
-    pools = [site.pool for site in sites]
-    least, turns = LeastConnection(pools), RoundRobin(pools)
-    assert [least.choose(0.0) for _ in range(3)] == [0, 0, 0]
-    assert [turns.choose(0.0) for _ in range(4)] == [0, 1, 2, 0]
-    sites[0].take()
-    assert least.choose(0.0) == 1
-    pools[1].fail("y", 0.0)
-    assert least.choose(0.5) == 2
-    assert [turns.choose(0.5) for _ in range(3)] == [2, 0, 2]
-    for pool, name in zip(pools, "xyz", strict=True):
-        pool.fail(name, 0.0)
-    assert least.choose(0.5) == 1
-    assert turns.choose(0.5) == 0
-    assert LeastConnection(pools[:1]).choose(0.5) == 0

@@ -1,0 +1,35 @@
+"""The hosts of one entry of `fastcgi.server` or `scgi.server`: one, or as many as its name has addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from appliance.front.desk import Desk
+
+
+class Group:
+    """One host that is always the same."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desks: tuple[Desk, ...] = (desk,)
+        self._observers: list[Callable[[], None]] = []
+
+    def tell(self, observer: Callable[[], None]) -> None:
+        """Call `observer` when `desks` has changed."""
+        self._observers.append(observer)
+
+    def drain(self, spare: int) -> None:
+        """The front leaves; `spare` requests are still on their way in."""
+        for desk in self.desks:
+            desk.drain(spare)
+
+    def status(self) -> dict[str, Any]:
+        """For `fcgibox status`: the sums of all hosts."""
+        total: dict[str, Any] = {"requests": 0, "waiting": 0, "processes": {}}
+        for desk in self.desks:
+            status = desk.status()
+            total["requests"] += status["requests"]
+            total["waiting"] += status["waiting"]
+            total["processes"] |= status["processes"]
+        return total
