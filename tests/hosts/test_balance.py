@@ -27,7 +27,7 @@ def at_once(server: Box | Lighttpd, count: int) -> Counter[str]:
     """Who answers requests that are all at work at the same time."""
     found: list[str] = []
     threads = [
-        threading.Thread(target=lambda: found.append(server.fetch("/?sleep=1").text)) for _ in range(count)
+        threading.Thread(target=lambda: found.append(server.fetch("/?sleep=0.5").text)) for _ in range(count)
     ]
     for thread in threads:
         thread.start()
@@ -36,7 +36,7 @@ def at_once(server: Box | Lighttpd, count: int) -> Counter[str]:
     return Counter(found)
 
 
-@pytest.mark.parametrize("balance", ["", "fair", "least-connection", "round-robin"])
+@pytest.mark.parametrize("balance", ["", "round-robin"])
 def test_loads_and_turns_as_lighttpd(
     box: Box, lighttpd: Lighttpd, place: Path, start: Start, balance: str
 ) -> None:
