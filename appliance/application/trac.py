@@ -30,7 +30,8 @@ from appliance.application.catalogue import Catalogue
 from appliance.application.heap import Heap
 from appliance.application.log import note, survive_a_full_disk
 from appliance.application.projects import Projects
-from appliance.application.trac_library import override_options, remember_locales
+from appliance.application.trac_library import override_options
+from appliance.application.trac_remembered import remember
 from appliance.application.visible import VisibleURL, quoted, segment
 from appliance.errors import UserError
 
@@ -89,7 +90,7 @@ class TracApplication:
         self._failures: dict[str, str] = {}
         self._current: Any = None
         self._secure_cookies = override_options(url is not None, front_sends_files)
-        remember_locales()
+        remember()
         survive_a_full_disk()
         # dispatch_request would open the environment again, and collect garbage without regard for us.
         trac.web.main.open_environment = self._handed_over

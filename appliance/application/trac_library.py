@@ -150,12 +150,3 @@ def override_options(own_url: bool, front_sends_files: bool) -> SecureCookies:
         # wsgi.file_wrapper does it, and knows which files the front may send.
         RequestDispatcher.use_xsendfile = False
     return secure
-
-
-def remember_locales() -> None:
-    """Trac looks at 39 files for each request to find its own translations, which never change."""
-    from trac.util import translation
-
-    available = tuple(translation.get_available_locales())
-    # Its caller adds to the list.
-    translation.get_available_locales = lambda: list(available)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.application import trac_remembered as remembered
 from tests import trac_projects
 from tests.application.front import Front, Process, Reply
 from tests.application.supervisor import Template, adopt_orphans
@@ -189,6 +190,15 @@ class TestOne:
             cookie = next(part for part in cookies(reply).split(";") if "trac_auth=" in part)
             page = front.ask("/wiki", HTTP_COOKIE=cookie).body.decode()
         assert f'logged in as <span class="trac-author-user">{user}</span>' in page, page
+
+    def test_each_visitor_has_his_language(self, single: Process) -> None:
+        languages = {"fr": "Connexion", "de": "Anmelden", "en": "Login", "ru": "Войти"}
+        assert len(languages) < remembered._LANGUAGES
+        for _ in range(2):
+            for language, word in languages.items():
+                page = single.ask("/wiki", HTTP_ACCEPT_LANGUAGE=language).body.decode()
+                assert f">{word}</a>" in page, page
+                assert not any(f">{other}</a>" in page for other in languages.values() if other != word)
 
     def test_a_stranger_cannot_log_in(self, single: Process) -> None:
         assert single.ask("/login").status == 500
