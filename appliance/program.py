@@ -27,6 +27,11 @@ def command() -> list[str]:
     return [sys.executable, "-m", "appliance"]
 
 
+def as_root() -> str:
+    """What was typed, to be typed again by somebody who is not root."""
+    return f"sudo {shlex.join([*command(), *sys.argv[1:]])}"
+
+
 def spoken() -> str:
     """This program as a person would type it: its name where the shell finds it, else the whole command."""
     words = command()

@@ -37,8 +37,8 @@ def checked(
         return _strings(content, name, report)
     if wanted is Type.PAIRS and isinstance(content, Array):
         return _pairs(content, name, report)
-    if wanted is Type.SWITCHES and isinstance(content, Array):
-        return _switches(content, name, report)
+    if wanted in (Type.SWITCHES, Type.LIMITS) and isinstance(content, Array):
+        return _switches(content, wanted, name, report)
     return _mismatch(value, wanted, name, report)
 
 
@@ -50,8 +50,8 @@ def _mismatch(value: Value, wanted: Type, name: str, report: Report) -> None:
 
 
 def _number(content: object) -> int | None:
-    if isinstance(content, str) and content.isascii() and content.isdigit() and len(content) <= 10:
-        return int(content)
+    if isinstance(content, str) and content.isascii() and len(content) <= 11:
+        return int(content) if content.removeprefix("-").isdigit() else None
     return content if isinstance(content, int) else None
 
 
@@ -84,11 +84,11 @@ def _pairs(content: Array, name: str, report: Report) -> tuple[tuple[str, str], 
     return tuple(found)
 
 
-def _switches(content: Array, name: str, report: Report) -> tuple[tuple[str, str], ...] | None:
+def _switches(content: Array, wanted: Type, name: str, report: Report) -> tuple[tuple[str, str], ...] | None:
     found = []
     for element in content:
         if element.key is None or isinstance(element.value.content, Array):
-            report.error(element.position, f"{name} takes {Type.SWITCHES.value}")
+            report.error(element.position, f"{name} takes {wanted.value}")
             return None
         found.append((element.key, str(element.value.content)))
     return tuple(found)

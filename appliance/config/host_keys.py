@@ -112,7 +112,26 @@ KEYS = {
             ours=True,
         ),
         Key("user", _S, "User that the processes run as; server.username if unset.", ours=True),
-        Key("group", _S, "Group that the processes run as; server.groupname if unset.", ours=True),
+        Key(
+            "group",
+            _S,
+            "Group that the processes run as; server.groupname if neither is set, else the user's.",
+            ours=True,
+        ),
+        Key(
+            "chroot",
+            _S,
+            "Directory that is / for the processes: bin-path is below it, and paths in requests are told so.",
+            ours=True,
+        ),
+        Key("umask", _S, 'Permissions that files they make do not get, octal: "027".', ours=True),
+        Key("nice", _I, "Their priority, from -20 (first) to 19 (last).", minimum=-20, maximum=19, ours=True),
+        Key(
+            "limits",
+            Type.LIMITS,
+            "Their resource limits by the names of limits.conf: nofile, as, cpu, nproc, core …",
+            ours=True,
+        ),
         Key("exclusive", _L, "Directories that only one running server may serve.", ours=True),
         Key("queue-length", _I, "Requests that may wait for a process.", 1000, maximum=1_000_000, ours=True),
         Key(

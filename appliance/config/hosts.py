@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from typing import Any
 
 from appliance.config.checking import checked
+from appliance.config.confinement import file_mask, limits
 from appliance.config.diagnostic import Position, Report, nearest
 from appliance.config.host_keys import KEYS, Key
 from appliance.config.listener import check_socket_path
@@ -178,7 +180,12 @@ class Hosts:
             template=template,
             weight=_number(given, "weight"),
             user=given.get("user") or self._user,
-            group=given.get("group") or self._group,
+            # A user of its own brings its own group.
+            group=given.get("group") or (None if given.get("user") else self._group),
+            chroot=self._chroot(given, places),
+            umask=self._converted(given, places, "umask", file_mask),
+            nice=given.get("nice"),
+            limits=self._converted(given, places, "limits", limits) or (),
             exclusive=self._directories(given, places, "exclusive"),
             queue_length=_number(given, "queue-length"),
             queue_timeout=_number(given, "queue-timeout"),
@@ -244,6 +251,24 @@ class Hosts:
             hint = nearest(mode, choices) or f"it is one of {', '.join(choices)}"
             self._report.error(places["mode"], f'"{mode}" is no mode', hint)
         return "responder"
+
+    def _chroot(self, given: dict[str, Any], places: dict[str, Position]) -> str | None:
+        path: str = given.get("chroot") or ""
+        if path and not path.startswith("/"):
+            self._report.error(places["chroot"], '"chroot" is an absolute path', f'"{path}" is not')
+        return path or None
+
+    def _converted(
+        self, given: dict[str, Any], places: dict[str, Position], name: str, convert: Callable[[Any], Any]
+    ) -> Any:
+        """The value of a key that has its own syntax; ValueError has the reason."""
+        if given.get(name) in (None, ""):
+            return None
+        try:
+            return convert(given[name])
+        except ValueError as error:
+            self._report.error(places[name], str(error))
+            return None
 
     def _directories(self, given: dict[str, Any], places: dict[str, Position], name: str) -> tuple[str, ...]:
         directories: tuple[str, ...] = given.get(name) or ()

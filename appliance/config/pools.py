@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from appliance.config.confinement import ResourceLimit
 from appliance.config.diagnostic import BUILT_IN, Position
 
 Protocol: TypeAlias = Literal["fastcgi", "scgi"]
@@ -51,6 +52,10 @@ class PoolDefinition:
     weight: int = 1
     user: str | None = None
     group: str | None = None
+    chroot: str | None = None
+    umask: int | None = None
+    nice: int | None = None
+    limits: tuple[ResourceLimit, ...] = ()
     exclusive: tuple[str, ...] = ()
     queue_length: int = 1000
     queue_timeout: int = 60

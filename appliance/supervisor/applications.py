@@ -23,6 +23,8 @@ from appliance.report.error_log import ErrorLog
 from appliance.supervisor import environment, pool
 from appliance.supervisor.addresses import Addresses
 from appliance.supervisor.children import Children, Steps
+from appliance.supervisor.confinement import confinement
+from appliance.supervisor.executable import find_program, refuse_command_line_php
 from appliance.supervisor.identity import Identity
 from appliance.supervisor.leases import Leases
 from appliance.supervisor.loop import READ, Loop, Timer
@@ -31,7 +33,6 @@ from appliance.supervisor.processes import (
     Launch,
     describe_exit,
     describe_failure,
-    find_program,
     launch,
     parent,
     start_time,
@@ -95,7 +96,9 @@ class Applications:
         self.leases = Leases()
         self.processes: dict[str, Application] = {}
         self._around = around
-        self._program = find_program(definition.command, f"the pool {definition.name!r}")
+        self._confinement = confinement(definition)
+        self._program = find_program(definition.command, f"the pool {definition.name!r}", identity.root)
+        self._refuse_wrong_php()
         serials = around.serials.setdefault(definition.name, itertools.count())
         self.policy = pool.Pool(definition.name, definition.min_procs, definition.max_procs, serials)
         self._timer: Timer | None = None
@@ -109,6 +112,10 @@ class Applications:
                 self._forked,
                 self._not_started,
             )
+
+    def _refuse_wrong_php(self) -> None:
+        what, variables = f"the pool {self.definition.name!r}", self._environment()
+        refuse_command_line_php(self._program, what, self.identity, variables)
 
     # Events
 
@@ -224,7 +231,7 @@ class Applications:
         ours = environment.is_our_program(program)
         return Launch(
             arguments=(program, *self.definition.command[1:]),
-            environment=environment.for_application(self.definition, program, self._around.inherited),
+            environment=self._environment(),
             identity=self.identity,
             death_signal=signal.SIGKILL if ours or self.definition.template else signal.SIGTERM,
             stdin=stdin,
@@ -232,7 +239,11 @@ class Applications:
             # As lighttpd: the directory of the program.
             directory=str(Path(program).parent),
             open_files=self._around.open_files,
+            confinement=self._confinement,
         )
+
+    def _environment(self) -> dict[str, str]:
+        return environment.for_application(self.definition, self._program, self._around.inherited)
 
     def _launch_template(self) -> Launch:
         # Template puts its own descriptors in place of these.
@@ -277,7 +288,7 @@ class Applications:
         application = self.processes.pop(process)
         application.output.read()
         self._put_away(application)
-        reason = describe_exit(status)
+        reason = describe_exit(status) + self._confinement.blame(status)
         expected = self.policy.states().get(process) is pool.State.ENDING
         age = self._around.loop.now() - application.started
         self._log(

@@ -1,4 +1,4 @@
-"""As whom a process runs: users, groups, and giving privileges up for good.
+"""As whom a process runs, and below which root: users, groups, chroot, and giving privileges up for good.
 
 Only root can change identity; started as anybody else, everything runs as that user, and a configuration that
 asks for another one is told so instead of being ignored.
@@ -12,18 +12,27 @@ import pwd
 import stat
 from dataclasses import dataclass
 
+from appliance import program
 from appliance.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """User, group and supplementary groups of a process."""
+    """User, group, supplementary groups and root directory of a process."""
 
     uid: int
     gid: int
     groups: tuple[int, ...]
     name: str
     home: str
+    root: str | None = None
+    """Its chroot, None: the root of the machine."""
+
+    def enter_root(self) -> None:
+        """Go below our root, where "/" is from now on. In the child only, and before `assume`."""
+        if self.root is not None:
+            os.chroot(self.root)
+            os.chdir("/")
 
     def assume(self) -> None:
         """Become this user, irrevocably. In the child only; a no-op if we are that user already and not
@@ -68,11 +77,26 @@ def resolve(username: str | None, groupname: str | None, what: str) -> Identity:
         if uid != own.uid or (groupname is not None and gid not in {own.gid, *own.groups}):
             raise UserError(
                 f"{what} asks for {username or ''}{':' + groupname if groupname else ''}, and only root can "
-                f"change the user: start fcgibox as root, or remove the option to run as {own.name}"
+                f"change the user: start as root ({program.as_root()}), "
+                f"or remove the option to run as {own.name}"
             )
         return own
     groups = tuple(os.getgrouplist(user.pw_name, gid)) if user else (gid,)
     return Identity(uid, gid, groups, user.pw_name if user else own.name, user.pw_dir if user else own.home)
+
+
+def root_directory(path: str | None, what: str) -> str | None:
+    """A chroot, checked; None is none. `what` names the option in the error (UserError)."""
+    if path is None or path.strip("/") == "":
+        return None
+    if os.geteuid() != 0:
+        raise UserError(
+            f"{what} is {path}, and only root can enter a chroot: start as root ({program.as_root()}), or "
+            "remove the option"
+        )
+    if not os.path.isdir(path):
+        raise UserError(f"{what}: there is no directory {path}; `mkdir -p {path}` creates it")
+    return os.path.realpath(path)
 
 
 def _user(name: str, what: str) -> pwd.struct_passwd:

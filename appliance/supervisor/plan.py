@@ -12,13 +12,20 @@ import resource
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.config import Configuration, Listener, PoolDefinition
 from appliance.errors import UserError
 from appliance.supervisor.applications import Applications, Surroundings
 from appliance.supervisor.exclusive import Exclusives
-from appliance.supervisor.identity import Identity, closed_to, current, permissions, resolve
+from appliance.supervisor.identity import (
+    Identity,
+    closed_to,
+    current,
+    permissions,
+    resolve,
+    root_directory,
+)
 from appliance.supervisor.listeners import bind, remove_unix
 from appliance.supervisor.logs import Logs
 
@@ -115,9 +122,11 @@ class Planner:
         return pools
 
     def _identity(self, definition: PoolDefinition, front: Identity) -> Identity:
-        if definition.user is None and definition.group is None:
-            return front
-        return resolve(definition.user or front.name, definition.group, f"the pool {definition.name!r}")
+        what = f"the pool {definition.name!r}"
+        identity = front
+        if definition.user is not None or definition.group is not None:
+            identity = resolve(definition.user or front.name, definition.group, what)
+        return replace(identity, root=root_directory(definition.chroot, f'{what}: "chroot"'))
 
     def _sockets(
         self, configuration: Configuration, running: Plan | None, front: Identity

@@ -13,15 +13,14 @@ import errno
 import gc
 import os
 import resource
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from appliance.errors import UserError
 from appliance.supervisor import kernel
+from appliance.supervisor.confinement import FREE, Confinement
 from appliance.supervisor.identity import Identity
 
 # Python ignores these; a child must find the default (a shell pipeline in a script relies on SIGPIPE).
@@ -49,6 +48,7 @@ class Launch:
     """In a session of its own, without a terminal, and not just a process group."""
     open_files: tuple[int, int] | None = None
     """RLIMIT_NOFILE (soft, hard) for the child; None keeps ours."""
+    confinement: Confinement = FREE
 
 
 def launch(start: Launch) -> int:
@@ -93,6 +93,11 @@ def _become(start: Launch, parent: int, failure: int) -> NoReturn:
             os.set_inheritable(fd, True)
         if start.open_files is not None:
             resource.setrlimit(resource.RLIMIT_NOFILE, start.open_files)
+        step = "setting its limits and priority"
+        start.confinement.restrict()
+        if start.identity.root is not None:
+            step = f"entering the chroot {start.identity.root}"
+            start.identity.enter_root()
         step = f"becoming user {start.identity.name}"
         start.identity.assume()
         if start.death_signal is not None and not kernel.die_with_parent(parent, start.death_signal):
@@ -100,11 +105,18 @@ def _become(start: Launch, parent: int, failure: int) -> NoReturn:
         if start.directory is not None:
             step = f"entering {start.directory}"
             os.chdir(start.directory)
+        if start.confinement.umask is not None:
+            os.umask(start.confinement.umask)
         step = f"executing {start.arguments[0]}"
         os.execve(start.arguments[0], list(start.arguments), dict(start.environment))
     except OSError as error:
         with contextlib.suppress(OSError):
             os.write(failure, f"{error.errno} {step}".encode())
+    except MemoryError:
+        os.write(failure, f"{errno.ENOMEM} {step}".encode())
+    except ValueError:
+        # Python's word for a limit that the kernel does not take.
+        os.write(failure, f"{errno.EPERM} {step}".encode())
     finally:
         os._exit(127)
 
@@ -171,19 +183,6 @@ def close_all_but(keep: set[int]) -> None:
                 os.close(int(name))
 
 
-def find_program(command: Sequence[str], what: str) -> str:
-    """The path to execute for a command line; UserError if there is none, or it is no program."""
-    name = command[0]
-    path = name if "/" in name else shutil.which(name)
-    if path is None:
-        raise UserError(f"{what}: there is no program {name!r} on the PATH; install it or give its full path")
-    if not os.path.exists(path):
-        raise UserError(f"{what}: {path} does not exist; install it, or correct bin-path")
-    if os.path.isdir(path) or not os.access(path, os.X_OK):
-        raise UserError(f"{what}: {path} cannot be executed; `chmod +x {path}` if it is the right file")
-    return os.path.abspath(path)
-
-
 def signal_group(group: int, number: int) -> bool:
     """Signal a whole process group; False when nothing is left of it."""
     try:
@@ -242,5 +241,9 @@ def describe_failure(error: OSError) -> str:
     elif error.errno == errno.ENOENT and step.startswith("executing"):
         text += " (if the file is there, the interpreter of its first line is not)"
     elif error.errno == errno.EAGAIN:
-        text += " (the limit of processes is reached: ulimit -u, or TasksMax of the unit)"
+        text += (
+            " (the limit of processes is reached: ulimit -u, TasksMax of the unit, or nproc in its limits)"
+        )
+    elif error.errno == errno.ENOMEM:
+        text += ' (is "as" or "data" in its limits too low?)'
     return text

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from appliance.config import ConfigurationError, PoolDefinition, load
+from appliance.config.confinement import ResourceLimit
 from appliance.config.host_keys import KEYS
 
 MODULES = 'server.modules = ( "mod_fastcgi", "mod_scgi" )\n'
@@ -51,7 +52,9 @@ def test_every_key_is_understood() -> None:
         "connect-timeout" => 1, "write-timeout" => 2, "read-timeout" => 3, "tcp-fin-propagate" => "disable",
         "upgrade" => "disable", "slots" => 7, "template" => "enable", "user" => "joe", "group" => "staff",
         "exclusive" => ( "/srv/data" ), "queue-length" => 5, "queue-timeout" => 6,
-        "weight" => 8
+        "weight" => 8,
+        "chroot" => "/srv/jail", "umask" => "027", "nice" => "-5",
+        "limits" => ( "nofile" => "10:20", "core" => 0 )
         """
     )
     assert found == PoolDefinition(
@@ -83,6 +86,10 @@ def test_every_key_is_understood() -> None:
         template=True,
         user="joe",
         group="staff",
+        chroot="/srv/jail",
+        umask=0o27,
+        nice=-5,
+        limits=(ResourceLimit("core", 0, 0), ResourceLimit("nofile", 10, 20)),
         exclusive=("/srv/data",),
         queue_length=5,
         queue_timeout=6,
@@ -127,7 +134,8 @@ def test_applications_run_as_the_servers_user_unless_they_have_one() -> None:
     before = 'server.username = "www-data"\nserver.groupname = "www"\n'
     entry = '"socket" => "/run/a", "bin-path" => "/bin/app"'
     assert (pool(entry, before).user, pool(entry, before).group) == ("www-data", "www")
-    assert pool(f'{entry}, "user" => "joe"', before).user == "joe"
+    own = pool(f'{entry}, "user" => "joe"', before)
+    assert (own.user, own.group) == ("joe", None), "joe in the group of the front could reach what it can"
 
 
 def test_equal_entries_are_one_pool_in_all_scopes() -> None:

@@ -17,6 +17,7 @@ class Type(enum.Enum):
     PAIRS = 'a list of pairs of strings: ( "…" => "…", "…" => "…" )'
     URL_RULES = 'a list of expressions and targets: ( "^/old/(.*)" => "/new/$1" )'
     SWITCHES = 'a list of switches: ( "…" => "enable" )'
+    LIMITS = 'a list of limits: ( "nofile" => "1024" )'
     GATEWAY = 'hosts for each key: ( "/prefix" => (( "socket" => "…" )) )'
     AUTHENTICATION = (
         'rules for each prefix: ( "/prefix" => ( "method" => "basic", "realm" => "…", "require" => "…" ) )'
