@@ -28,7 +28,7 @@ ARGS ?=
 # What freezing could break: forks, re-execution, plugins, files; the rest is the same code.
 FROZEN_TESTS := tests/test_executable.py tests/faults tests/trac tests/browser tests/application/test_behind_lighttpd.py
 
-.PHONY: help setup run test test-all check format freeze bench screenshot clean
+.PHONY: help setup run test test-all check format docs freeze bench screenshot clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,9 +54,12 @@ check: $(STAMPS)/dev ## format, lint, types
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 
-format: $(STAMPS)/dev ## rewrite the sources in our format
+format: $(STAMPS)/dev docs ## rewrite the sources in our format, and docs/options.md
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(STAMPS)/program ## make docs/options.md from the tables of options and the tests that hold them
+	$(BIN)/python build/options_page.py
 
 freeze: $(STAMPS)/freeze ## one executable, dist/fcgibox, and a smoke test of it
 	@PYTHON=$(BIN)/python build/install-packages freeze

@@ -34,6 +34,7 @@ Commands:
   trac-admin DIR ...       the bundled Trac's own administration
   passwd FILE USER         set, delete or verify a password
   version                  what this is made of
+  help [NAME]              what an option of the configuration or a command means
 
 `fcgibox COMMAND --help` explains each.
 """
@@ -60,6 +61,7 @@ COMMANDS = {
     "trac-admin": "trac_admin",
     "passwd": "passwd",
     "version": "version",
+    "help": "help",
 }
 
 
@@ -92,8 +94,10 @@ def _dispatch(words: list[str]) -> int:
         raise UserError(
             f"there is no command {name!r}{_nearest(name)}; `fcgibox --help` lists them", status=2
         )
-    module = importlib.import_module(f"appliance.commands.{COMMANDS[name]}")
     arguments = [name, *options["<arguments>"]]
+    if name == "help" and len(arguments) > 1 and arguments[1] in COMMANDS:
+        return _dispatch([arguments[1], "--help"])
+    module = importlib.import_module(f"appliance.commands.{COMMANDS[name]}")
     try:
         status: int = module.run(arguments)
     except DocoptExit as refusal:

@@ -64,3 +64,14 @@ FOREIGN_OPTIONS = (
 
 # Values of auth.backend.
 FOREIGN_BACKENDS = ("dbi", "gssapi", "htdigest", "ldap", "mysql", "pam", "sasl")
+
+
+def reason(name: str) -> str:
+    """Why an option of lighttpd's cannot be used, as the end of a sentence about it; "" if it is none."""
+    for foreign in FOREIGN_OPTIONS:
+        if name == foreign or (foreign.endswith(".") and name.startswith(foreign)):
+            return "is not supported yet"
+    for module, beginning in FOREIGN_MODULES.items():
+        if name.startswith(beginning):
+            return f"is not supported yet ({module} is not built in)"
+    return ""

@@ -7,15 +7,16 @@ error here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
-from appliance.config import url_rules
+from appliance.config import foreign, url_rules
 from appliance.config.authentication import auth_rules
 from appliance.config.checking import checked
 from appliance.config.diagnostic import Position, Report, nearest
 from appliance.config.evaluation import Assigned, Scope
-from appliance.config.foreign import FOREIGN_BACKENDS, FOREIGN_MODULES, FOREIGN_OPTIONS
+from appliance.config.foreign import FOREIGN_BACKENDS, FOREIGN_MODULES
 from appliance.config.hosts import Hosts
 from appliance.config.options import (
     ALWAYS_LOADED,
@@ -27,6 +28,8 @@ from appliance.config.options import (
 from appliance.config.pools import PoolDefinition
 from appliance.config.values import Array, Value
 
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FRAMING = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
 _GATEWAYS = ("fastcgi.server", "scgi.server")
 
 
@@ -120,10 +123,10 @@ class Validation:
             return False
         if option.choices and value not in option.choices:
             hint = nearest(str(value), option.choices) or f"it is one of {', '.join(option.choices)}"
-            foreign = option.name == "auth.backend" and value in FOREIGN_BACKENDS
+            known = option.name == "auth.backend" and value in FOREIGN_BACKENDS
             reason = (
                 f'{option.name} = "{value}" is not supported yet'
-                if foreign
+                if known
                 else f'{option.name} cannot be "{value}"'
             )
             self._report.error(position, reason, hint)
@@ -135,10 +138,24 @@ class Validation:
         value = assigned.value
         if option.name == "alias.url":
             self._check_aliases(value)
+        if option.name in ("setenv.add-response-header", "setenv.set-response-header"):
+            self._check_fields(value)
         if option.name in ("accesslog.filename", "server.errorlog") and str(value.content).startswith("|"):
             self._report.error(value.position, "logging into a command is not supported yet", "name a file")
             return False
         return True
+
+    def _check_fields(self, value: Value) -> None:
+        """What begins or ends a message is not a matter of a configuration."""
+        for element in value.content if isinstance(value.content, Array) else ():
+            name = element.key or ""
+            if name.lower() in _FRAMING:
+                reason = f"{name} is a field that the server sets itself"
+                hint = "server.tag is what Server says" if name.lower() == "server" else "leave it out"
+                self._report.error(element.position, reason, hint)
+            elif not _TOKEN.fullmatch(name) or not str(element.value.content).isprintable():
+                reason = f'"{name}" is no name of a header field, or has a value that is none'
+                self._report.error(element.position, reason, 'a field is written "X-Name" => "value"')
 
     def _check_aliases(self, value: Value) -> None:
         """The first prefix that fits counts, so one that goes on after an earlier one is never reached."""
@@ -179,14 +196,9 @@ class Validation:
         )
 
     def _unknown(self, name: str, position: Position) -> None:
-        for foreign in FOREIGN_OPTIONS:
-            if name == foreign or (foreign.endswith(".") and name.startswith(foreign)):
-                self._report.error(position, f"{name} is not supported yet")
-                return
-        for module, beginning in FOREIGN_MODULES.items():
-            if name.startswith(beginning):
-                self._report.error(position, f"{name} is not supported yet ({module} is not built in)")
-                return
+        if why := foreign.reason(name):
+            self._report.error(position, f"{name} {why}")
+            return
         self._report.error(position, f'there is no option "{name}"', nearest(name, OPTIONS))
 
     def _all(self, name: str) -> Iterable[tuple[Scope, Any]]:

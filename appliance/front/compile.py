@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.config import Settings
 from appliance.front.services import Services
-from appliance.handlers import access, auth, gateway, redirect, rewrite, static
+from appliance.handlers import access, auth, gateway, redirect, rewrite, setenv, static
 from appliance.handlers.chain import Site
 
 
@@ -15,6 +15,7 @@ def compile_site(settings: Settings, services: Services) -> Site:
     handlers = (
         rewriting,
         redirect.build(settings, services),
+        setenv.build(settings, services),
         access.build(settings, services),
         auth.build(settings, services),
         by_url,
@@ -26,4 +27,5 @@ def compile_site(settings: Settings, services: Services) -> Site:
         settings,
         tuple(handler for handler in handlers if handler is not None),
         settings.optional_string("accesslog.filename"),
+        setenv.editing(settings),
     )

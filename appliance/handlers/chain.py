@@ -1,7 +1,7 @@
 """From a request to its answer: the handlers of the settings that apply, in their fixed order, until one
 answers.
 
-    rewrite → redirect → access → auth → gateway (by URL) → physical path → rewrite (no file)
+    rewrite → redirect → setenv → access → auth → gateway (by URL) → physical path → rewrite (no file)
     → gateway (by file) → static
 
 lighttpd's order, except that authentication always comes before applications, whatever order modules are
@@ -28,10 +28,18 @@ if TYPE_CHECKING:
 class Site:
     """The handlers of one set of settings."""
 
-    __slots__ = ("access_log", "body_limit", "handlers", "settings")
+    __slots__ = ("access_log", "body_limit", "edit", "handlers", "settings")
 
-    def __init__(self, settings: Settings, handlers: tuple[Handler, ...], access_log: str | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        handlers: tuple[Handler, ...],
+        access_log: str | None,
+        edit: Callable[[Response], None] | None = None,
+    ) -> None:
+        """`edit` changes the header fields of every answer."""
         self.settings = settings
+        self.edit = edit
         self.handlers = handlers
         self.access_log = access_log  # accesslog.filename; None: requests of this site are not logged
         self.body_limit = settings.integer("server.max-request-size") * 1024  # the option counts KiB; 0: any
@@ -109,6 +117,9 @@ class Transaction:
             response.discard()
             return
         self._answered = True
+        edit = self._site.edit
+        if edit is not None:
+            edit(response)
         self._connection.answer(response)
 
     def proceed(self) -> None:

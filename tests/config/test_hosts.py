@@ -104,6 +104,7 @@ def test_every_key_is_understood() -> None:
     assert untouched == {"name", "protocol", "socket", "host", "port", "mode"}
 
 
+@pytest.mark.holds("slots")
 def test_slots_come_from_what_is_known() -> None:
     spawned = '"socket" => "/run/a", "bin-path" => "/bin/app"'
     children = '"bin-environment" => ( "PHP_FCGI_CHILDREN" => "%s" )'
@@ -114,6 +115,7 @@ def test_slots_come_from_what_is_known() -> None:
     assert pool(f'{spawned}, "template" => "enable"').slots == 1
 
 
+@pytest.mark.holds("host", "port", "socket")
 def test_addresses_are_those_of_lighttpd() -> None:
     assert pool('"host" => "/run/a.sock"').socket == "/run/a.sock"
     assert pool('"host" => "10.0.0.1"').port == 80
@@ -121,6 +123,7 @@ def test_addresses_are_those_of_lighttpd() -> None:
     assert pool('"host" => "app.example.org", "port" => 9000').host == "app.example.org"
 
 
+@pytest.mark.holds("min-procs", "max-procs")
 def test_min_procs_is_lowered_to_max_procs() -> None:
     found = pool('"socket" => "/run/a", "bin-path" => "/bin/app", "max-procs" => 2')
     assert (found.min_procs, found.max_procs) == (2, 2)
@@ -130,6 +133,7 @@ def test_min_procs_is_lowered_to_max_procs() -> None:
     assert "2 processes will run" in configuration.notices[0].reason
 
 
+@pytest.mark.holds("user", "group")
 def test_applications_run_as_the_servers_user_unless_they_have_one() -> None:
     before = 'server.username = "www-data"\nserver.groupname = "www"\n'
     entry = '"socket" => "/run/a", "bin-path" => "/bin/app"'
@@ -197,6 +201,7 @@ def test_a_definition_is_the_same_after_a_reload_that_moves_it() -> None:
         ('"/run/a"', 'a host is described by pairs: "socket" => "/run/app.sock"'),
     ],
 )
+@pytest.mark.holds("mode")
 def test_an_entry_that_cannot_work_is_refused(entry: str, said: str) -> None:
     assert said in refusal(f'"/app" => (( {entry} ))')
 
@@ -225,6 +230,7 @@ STARTER = '"host" => "127.0.0.1", "port" => 1026, "bin-path" => "/usr/local/bin/
 
 
 @pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.holds("bin-path")
 def test_an_entry_joins_the_pool_of_the_one_with_bin_path(order: int) -> None:
     keys = [f'".php" => (( {STARTER} ))', '".php4" => (( "host" => "127.0.0.1", "port" => 1026 ))']
     configuration = load(f"{MODULES}fastcgi.server = ( {', '.join(keys[::order])} )", "t")

@@ -187,6 +187,7 @@ def listeners(text: str) -> list[str]:
     return [listener.name for listener in configuration.listeners()]
 
 
+@pytest.mark.holds("server.bind", "server.port")
 def test_listeners_come_from_bind_port_and_socket_blocks() -> None:
     assert listeners("") == ["0.0.0.0:80"]
     assert listeners('server.bind = "127.0.0.1"\nserver.port = 8000') == ["127.0.0.1:8000"]

@@ -71,6 +71,8 @@ def test_every_option_takes_its_type_and_no_other(option: Option) -> None:
         backend = f'{server} = ( "/y" => (( "socket" => "/x" )) )\n'
     modules = "" if option.name == "server.modules" else ALL
     value = '( "mod_alias" )' if option.name == "server.modules" else acceptable(option)
+    if option.name.startswith("setenv."):
+        value = '( "X-Y" => "z" )'
     assert errors(f"{modules}{backend}{option.name} = {value}") == []
     for wrong in WRONG[option.type]:
         assert errors(f"{modules}{backend}{option.name} = {wrong}"), wrong
@@ -96,6 +98,7 @@ def test_options_of_the_server_are_refused_in_blocks(option: Option) -> None:
     assert errors(f'$HTTP["host"] == "x" {{ global {{ {option.name} = {value} }} }}') == []
 
 
+@pytest.mark.holds("server.listen-backlog")
 def test_options_of_a_socket_stand_in_its_block() -> None:
     assert errors('$SERVER["socket"] == ":81" { server.listen-backlog = 5 }') == []
     assert errors('$HTTP["host"] == "x" { server.listen-backlog = 5 }') == [
@@ -121,6 +124,8 @@ def test_options_of_a_socket_stand_in_its_block() -> None:
         ('auth.backend = "htpassword"', 'auth.backend cannot be "htpassword"'),
         ('ssl.engine = "enable"', "ssl.engine is not supported yet"),
         ("webdav.activate = 1", "webdav.activate is not supported yet (mod_webdav is not built in)"),
+        ('setenv.set-response-header = ( "Server" => "x" )', "a field that the server sets itself"),
+        ('setenv.add-response-header = ( "X Y" => "x" )', '"X Y" is no name of a header field'),
         ('dir-listing.encoding = "utf-8"', "dir-listing.encoding is not supported yet"),
     ],
 )
@@ -222,6 +227,7 @@ def test_a_rule_without_passwords_is_refused() -> None:
     ]
 
 
+@pytest.mark.holds("server.modules")
 def test_mod_authn_file_is_loaded_as_lighttpd_does_with_advice() -> None:
     notices = load(AUTH.replace(', "mod_authn_file"', ""), "t").notices
     assert [notice.hint for notice in notices] == ['add the line: server.modules += ( "mod_authn_file" )']

@@ -11,6 +11,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.box import Box
 from tests.faults.load import Load
 from tests.faults.test_kills import serve_php
@@ -74,6 +76,7 @@ def test_a_reload_with_an_error_changes_nothing(box: Box, place: Path) -> None:
     box.reload()
 
 
+@pytest.mark.holds("server.max-fds")
 def test_sixty_four_descriptors_and_two_hundred_clients(box: Box, place: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     box.program = ["prlimit", "--nofile=64:64", *box.program]

@@ -168,6 +168,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.mark.parametrize(("key", "raw"), REQUESTS, ids=[str(number) for number in range(len(REQUESTS))])
+@pytest.mark.holds(
+    "docroot", "check-local", "strip-request-uri", "broken-scriptfilename", "setenv.add-environment"
+)
 def test_environment_is_lighttpds(site: Site, key: str, raw: bytes) -> None:
     answer, peer = site.ask(raw)
     assert answer.status in (200, 206)
@@ -175,6 +178,7 @@ def test_environment_is_lighttpds(site: Site, key: str, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("raw", ROOT_REQUESTS)
+@pytest.mark.holds("fix-root-scriptname")
 def test_environment_at_the_root_is_lighttpds(site: Site, raw: bytes) -> None:
     raw = raw.replace(b"Host: h", b"Host: root.example")
     answer, peer = site.ask(raw)
@@ -251,6 +255,7 @@ SENDFILES = [
 
 @pytest.mark.parametrize("value", SENDFILES)
 @pytest.mark.parametrize("name", ["X-Sendfile", "X-LIGHTTPD-send-file"])
+@pytest.mark.holds("x-sendfile", "x-sendfile-docroot")
 def test_sendfile_is_resolved_as_lighttpd_does(site: Site, name: str, value: str) -> None:
     octets = value.format(root=site.root).encode()
     site.responder.output = f"{name}: ".encode() + octets + b"\r\nContent-Type: a/b\r\n\r\nnot sent"

@@ -76,6 +76,7 @@ def site(box: Box, place: Path) -> Iterator[Box]:
     yield box.serve(PHP.format(root=root, run=place, ours=OURS.format(root=root, run=place)))
 
 
+@pytest.mark.holds("fastcgi.map-extensions")
 def test_map_extensions_as_lighttpd(box: Box, lighttpd: Lighttpd, place: Path) -> None:
     root = place_scripts(place)
     # lighttpd gives the sockets numbers and does not let an entry without a command join.
@@ -92,6 +93,7 @@ def test_map_extensions_as_lighttpd(box: Box, lighttpd: Lighttpd, place: Path) -
     assert statuses.count(200) == 6
 
 
+@pytest.mark.holds("fastcgi.server", "bin-path")
 def test_several_keys_share_the_process_of_one_of_them(site: Box) -> None:
     for target in ("/a.php", "/a.twice", "/a.php4", "/a.php5"):
         assert site.get(target).text.startswith(f"{target} - "), target
@@ -111,6 +113,7 @@ def test_a_regular_expression_looks_at_the_path_of_the_file(site: Box) -> None:
     assert site.get("/missing.php5").status == 404
 
 
+@pytest.mark.holds("fastcgi.server")
 def test_a_regular_expression_divides_the_path_where_its_match_ends(site: Box) -> None:
     assert site.get("/wiki/Start/Page").text.startswith("/wiki /Start/Page ")
     assert site.get("/wiki").text.startswith("/wiki - ")

@@ -205,6 +205,14 @@ def site() -> Iterator[Site]:
     ("target", "host"),
     [*((target, "h") for target in REQUESTS), *((target, "h.example") for target in OF_CONDITIONS)],
 )
+@pytest.mark.holds(
+    "url.rewrite",
+    "url.rewrite-once",
+    "url.rewrite-final",
+    "url.rewrite-repeat",
+    "url.rewrite-if-not-file",
+    "url.rewrite-repeat-if-not-file",
+)
 def test_same_outcome(site: Site, target: str, host: str) -> None:
     expected = site.ask(site.lighttpd, target, host)
     assert site.ask(site.box, target, host) == expected
@@ -223,6 +231,7 @@ def test_a_body_is_not_lost(site: Site) -> None:
 
 
 @pytest.mark.parametrize("option", ["url.rewrite-repeat", "url.rewrite-repeat-if-not-file"])
+@pytest.mark.holds("url.rewrite-repeat", "url.rewrite-repeat-if-not-file")
 def test_a_loop_ends(box: Box, lighttpd: Lighttpd, place: Path, option: str) -> None:
     """lighttpd closes the connection without a word; we answer 500 and say why."""
     text = (

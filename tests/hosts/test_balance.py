@@ -37,6 +37,7 @@ def at_once(server: Box | Lighttpd, count: int) -> Counter[str]:
 
 
 @pytest.mark.parametrize("balance", ["", "round-robin"])
+@pytest.mark.holds("fastcgi.balance")
 def test_loads_and_turns_as_lighttpd(
     box: Box, lighttpd: Lighttpd, place: Path, start: Start, balance: str
 ) -> None:
@@ -54,6 +55,7 @@ def test_loads_and_turns_as_lighttpd(
         assert at_once(ours, 6) == at_once(theirs, 6) == {"a": 2, "b": 2, "c": 2}
 
 
+@pytest.mark.holds("fastcgi.balance")
 def test_a_url_stays_with_its_host_as_in_lighttpd(
     box: Box, lighttpd: Lighttpd, place: Path, start: Start
 ) -> None:
@@ -101,6 +103,7 @@ def test_a_client_stays_with_its_host_as_in_lighttpd(
         assert len(set(names(server, [f"/{number}" for number in range(20)]))) == 1
 
 
+@pytest.mark.holds("weight")
 def test_weights(box: Box, place: Path, start: Start) -> None:
     heavy, light = start("heavy"), start("light")
     box.serve(configuration(place, [f'{heavy.entry}, "weight" => 3 )', light], "round-robin"))

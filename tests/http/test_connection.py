@@ -103,6 +103,7 @@ def test_a_large_file_is_whole(server: Box) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 65535, 65536, 70000, 900000])
+@pytest.mark.holds("bin-environment")
 def test_bodies_arrive_unchanged(server: Box, size: int) -> None:
     import hashlib
 
@@ -158,6 +159,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("status", "request_octets"), REFUSALS, ids=[f"{s} {r[:30]!r}" for s, r in REFUSALS])
+@pytest.mark.holds("server.max-request-size", "server.max-request-field-size")
 def test_refused_requests_end_the_connection(server: Box, status: int, request_octets: bytes) -> None:
     with server.wire() as wire:
         answer = wire.send(request_octets + b"GET /small.txt HTTP/1.1\r\nHost: a\r\n\r\n").answer()
@@ -191,6 +193,7 @@ def test_a_body_nobody_wants_does_not_become_a_request(server: Box) -> None:
     ],
     ids=["idle", "head", "body"],
 )
+@pytest.mark.holds("server.max-keep-alive-idle", "server.max-read-idle")
 def test_waiting_has_limits(server: Box, sent: bytes, status: int | None) -> None:
     with server.wire(timeout=40) as wire:
         if status is None:

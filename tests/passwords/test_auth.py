@@ -228,6 +228,7 @@ def test_a_missing_file_closes_this_login_only_and_says_what_mends_it(users: Pat
     assert site.status("/x", basic("ann", "secret")) == 401
 
 
+@pytest.mark.holds("auth.backend", "auth.backend.plain.userfile")
 def test_a_file_of_plain_passwords(users: Path) -> None:
     users.write_text(f"joe:secret\nann:{FAST}\n")
     text = f'auth.backend = "plain"\nauth.backend.plain.userfile = "{users}"\nauth.require = ({VALID})\n'
@@ -402,6 +403,7 @@ def lighttpd(port: int, path: str, authorization: str | None) -> tuple[int, str 
     return status, answer.getheader("WWW-Authenticate")
 
 
+@pytest.mark.holds("auth.backend", "auth.backend.htpasswd.userfile", "auth.require")
 def test_the_same_answers_as_lighttpd(oracle: tuple[Site, int]) -> None:
     site, port = oracle
     cases: list[tuple[str, str | None]] = [(path, None) for path in PATHS]

@@ -102,6 +102,7 @@ def test_a_released_slot_goes_to_the_first_in_the_queue_with_its_connection() ->
     assert site.pool.load == 2
 
 
+@pytest.mark.holds("queue-length", "queue-timeout")
 def test_the_queue_is_bounded_in_length_and_time() -> None:
     site = Site(queue_length=2, queue_timeout=60).up("a")
     site.take()
@@ -129,6 +130,7 @@ def test_an_uncapped_process_takes_everything_and_keeps_nothing() -> None:
     assert site.pool.load == 0 and not site.pool.processes["a"].kept
 
 
+@pytest.mark.holds("disable-time")
 def test_a_process_that_cannot_be_connected_to_rests() -> None:
     site = Site(disable_time=2, min_procs=0).up("a")
     slot = site.take()
@@ -158,6 +160,7 @@ def test_wants(slots: int | None, waiting: int, processes: int, wanted: int) -> 
     assert site.pool.wants() == wanted
 
 
+@pytest.mark.holds("max-load-per-proc")
 def test_wants_without_slots_when_all_are_loaded() -> None:
     site = Site(slots=None, max_load_per_proc=1, max_procs=2).up("a")
     site.take()
@@ -194,6 +197,7 @@ def test_a_dead_process_is_replaced_without_being_asked() -> None:
     assert site.pool.processes["a"].load == 1
 
 
+@pytest.mark.holds("idle-timeout")
 def test_idle_processes_are_named_once_per_idle_timeout() -> None:
     site = Site(min_procs=1, idle_timeout=60).up("a", "b", "c")
     slot = site.take(50.0)

@@ -112,6 +112,7 @@ def served_by(box: Box, family: set[int], limit: str) -> None:
         assert int(pid) in family and memory == limit and uri == f"/index.php?{number}"
 
 
+@pytest.mark.holds("host", "port")
 def test_host_and_port(php: Php, box: Box, port: int) -> None:
     options = ("-u", USER) if AS_ROOT else ()
     done = php.run(
@@ -125,6 +126,7 @@ def test_host_and_port(php: Php, box: Box, port: int) -> None:
     assert family == processes.family(php.started[0]), "it is not ours to end"
 
 
+@pytest.mark.holds("socket")
 def test_socket_without_bin_path(php: Php, box: Box) -> None:
     options = ("-u", USER) if AS_ROOT else ()
     done = php.run(

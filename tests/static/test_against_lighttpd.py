@@ -106,6 +106,15 @@ def _without_boundary(body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.line)
+@pytest.mark.holds(
+    "server.document-root",
+    "index-file.names",
+    "mimetype.assign",
+    "url.access-deny",
+    "static-file.exclude-extensions",
+    "alias.url",
+    "static-file.etags",
+)
 def test_same_answer(pair: Pair, case: Case) -> None:
     assert essence(pair.ask_ours(case)) == essence(pair.ask_lighttpd(case))
 
@@ -196,6 +205,9 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         "POST /link.txt | Content-Length: 0",
     ],
 )
+@pytest.mark.holds(
+    "server.follow-symlink", "static-file.disable-pathinfo", "static-file.etags", "server.range-requests"
+)
 def test_strict_options(strict: Pair, line: str) -> None:
     case = parse(line)
     ours, theirs = strict.ask_ours(case), strict.ask_lighttpd(case)
@@ -216,6 +228,7 @@ MANY = {f".x{number}": f"type/x{number}" for number in range(12)} | {
 
 @pytest.mark.parametrize("order", ["forward", "backward"])
 @pytest.mark.parametrize("entries", [len(MANY), 15])
+@pytest.mark.holds("mimetype.assign")
 def test_media_types(tmp_path: Path, entries: int, order: str) -> None:
     """Both of lighttpd's searches: in order up to 15 entries, by the longest suffix beyond."""
     table = list(MANY.items())[-entries:]

@@ -96,6 +96,7 @@ def test_hidden_names(path: str, is_hidden: bool) -> None:
     assert hidden(path) is is_hidden
 
 
+@pytest.mark.holds("fcgibox.dot-files")
 def test_dot_files(base: Path) -> None:
     made = resolver(base, hide_dots=True)
     assert made.find("/.dotfile.txt").kind is Kind.MISSING
@@ -143,6 +144,7 @@ def test_the_asterisk_names_no_file(base: Path) -> None:
     assert resolver(base).find("*").file is None
 
 
+@pytest.mark.holds("fcgibox.dot-files", "etag.use-inode", "etag.use-mtime")
 def test_our_options(base: Path) -> None:
     """The handlers with options that lighttpd does not have, or has in another sense."""
     text = f"""

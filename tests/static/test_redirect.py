@@ -67,6 +67,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lighttpd
 
 
 @pytest.mark.parametrize("line", REQUESTS)
+@pytest.mark.holds("url.redirect")
 def test_same_location(servers: tuple[Lighttpd, str], line: str) -> None:
     lighttpd, text = servers
     case: Case = parse(line)

@@ -89,6 +89,7 @@ class TestStart:
         assert other.wait() == 1
         assert f"already running (process {supervised.pid})" in other.log()
 
+    @pytest.mark.holds("exclusive")
     def test_exclusive_directories_have_one_server(self, supervised: Supervised, place: Path) -> None:
         text = php(supervised).replace('"max-procs"', f'"exclusive" => ("{place}/data"), "max-procs"')
         (place / "data").mkdir()
@@ -349,6 +350,7 @@ class TestOrders:
         until(lambda: supervised.pids() not in ([], [pid]))
         assert "it is ended: it does not answer" in supervised.log()
 
+    @pytest.mark.holds("server.errorlog")
     def test_logs_are_opened_again(self, supervised: Supervised, place: Path) -> None:
         log = place / "error.log"
         supervised.start(f'server.errorlog = "{log}"\n')

@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 
+import pytest
+
 from tests import processes
 from tests.supervisor.conftest import Supervised
 from tests.waiting import until
@@ -47,6 +49,7 @@ def both(server: Supervised) -> list[int]:
     return pids if len(pids) == 2 else []
 
 
+@pytest.mark.holds("template")
 def test_applications_are_adopted_and_have_their_own_groups(supervised: Supervised) -> None:
     supervised.start(templated(supervised))
     pids = until(lambda: both(supervised))

@@ -11,20 +11,20 @@ A new option is one entry in the table of its subject: `server`, `sockets`, `req
 """
 
 from appliance.config.options import access, files, gateways, logs, requests, server, sockets
-from appliance.config.options.option import Option, Scope, Type
+from appliance.config.options.option import Option, Scope, Subject, Type
 
-SUBJECTS = {
-    "The server": server.TABLE,
-    "Sockets": sockets.TABLE,
-    "Requests": requests.TABLE,
-    "Files": files.TABLE,
-    "Who may come in": access.TABLE,
-    "Logs": logs.TABLE,
-    "Applications": gateways.TABLE,
-}
-"""The tables, by the heading they have in a reference."""
+SUBJECTS = (
+    Subject("server", "The server as a whole", server.TABLE),
+    Subject("sockets", "Sockets it listens on", sockets.TABLE),
+    Subject("requests", "Requests and answers", requests.TABLE),
+    Subject("files", "Files", files.TABLE),
+    Subject("access", "Who may come in", access.TABLE),
+    Subject("logs", "Logs", logs.TABLE),
+    Subject("gateways", "Applications behind FastCGI and SCGI", gateways.TABLE),
+)
+"""The tables, in the order of a reference."""
 
-OPTIONS = {option.name: option for table in SUBJECTS.values() for option in table}
+OPTIONS = {option.name: option for subject in SUBJECTS for option in subject.table}
 """Every option by its name."""
 
 DEFAULTS = {option.name: option.default for option in OPTIONS.values()}
@@ -35,4 +35,14 @@ ALWAYS_LOADED = frozenset({"mod_indexfile", "mod_dirlisting", "mod_staticfile"})
 MODULES = frozenset(option.module for option in OPTIONS.values() if option.module)
 """Modules that are built in."""
 
-__all__ = ["ALWAYS_LOADED", "DEFAULTS", "MODULES", "OPTIONS", "SUBJECTS", "Option", "Scope", "Type"]
+__all__ = [
+    "ALWAYS_LOADED",
+    "DEFAULTS",
+    "MODULES",
+    "OPTIONS",
+    "SUBJECTS",
+    "Option",
+    "Scope",
+    "Subject",
+    "Type",
+]

@@ -28,7 +28,7 @@ TABLE = (
         "static-file.disable-pathinfo",
         _B,
         False,
-        "Answer 404 to a path that goes on after a file's name.",
+        "Answer 403 to a path that goes on after a file's name.",
         "mod_staticfile",
     ),
     Option(

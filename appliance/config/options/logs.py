@@ -57,7 +57,14 @@ TABLE = (
         without_effect="the error log counts seconds",
     ),
     Option("accesslog.filename", _S, None, "File of the access log.", "mod_accesslog"),
-    Option("accesslog.format", _S, _COMBINED, "What a line of the access log shows.", "mod_accesslog"),
+    Option(
+        "accesslog.format",
+        _S,
+        _COMBINED,
+        "What a line of the access log shows.",
+        "mod_accesslog",
+        without_effect="lines have the form of the default",
+    ),
     Option(
         "accesslog.use-syslog", _B, False, "Send the access log to syslog.", "mod_accesslog", refused=(True,)
     ),

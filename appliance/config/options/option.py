@@ -48,3 +48,12 @@ class Option:
     def ours(self) -> bool:
         """Whether it is an option of fcgibox alone."""
         return self.name.startswith("fcgibox.")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A table of options that belong together: a topic of `fcgibox help`, a heading in docs/options.md."""
+
+    name: str
+    title: str
+    table: tuple[Option, ...]

@@ -1,0 +1,1 @@
+"""What options do, each shown on the running program."""
