@@ -4,8 +4,10 @@ collects."""
 from __future__ import annotations
 
 import logging
+import logging.handlers
 import sys
 import time
+from typing import Any
 
 _SILENCE = 60.0  # seconds
 
@@ -17,6 +19,16 @@ def note(text: str) -> None:
         sys.stderr.flush()
     except (OSError, ValueError):
         return
+
+
+class FollowingRotation:
+    """Stands in for the module `logging` where a program makes its log file: a renamed file is left to
+    logrotate, and a new one begun."""
+
+    FileHandler = logging.handlers.WatchedFileHandler
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(logging, name)
 
 
 def survive_a_full_disk() -> None:

@@ -17,6 +17,7 @@ from typing import Any, Dict, Iterable, Mapping
 
 import trac.db_default
 import trac.env
+import trac.log
 import trac.web.main
 from trac.core import TracError
 from trac.db.api import DatabaseManager
@@ -28,7 +29,7 @@ from trac.web.href import Href
 from appliance.application import pages
 from appliance.application.catalogue import Catalogue
 from appliance.application.heap import Heap
-from appliance.application.log import note, survive_a_full_disk
+from appliance.application.log import FollowingRotation, note, survive_a_full_disk
 from appliance.application.projects import Projects
 from appliance.application.trac_library import override_options
 from appliance.application.trac_remembered import remember
@@ -92,6 +93,7 @@ class TracApplication:
         self._secure_cookies = override_options(url is not None, front_sends_files)
         remember()
         survive_a_full_disk()
+        trac.log.logging = FollowingRotation()
         # dispatch_request would open the environment again, and collect garbage without regard for us.
         trac.web.main.open_environment = self._handed_over
         trac.web.main.gc = self._heap

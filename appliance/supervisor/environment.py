@@ -56,8 +56,8 @@ def without_loader(inherited: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in result.items() if not name.startswith(_FROZEN_PREFIX)}
 
 
-def as_given() -> dict[str, str]:
-    """Our environment as our caller made it, the frozen program's loader taken out."""
+def inherited_by_us() -> dict[str, str]:
+    """Our environment as it came, with what the frozen program's loader has put into it."""
     environment = dict(os.environ)
     # In the locale C Python says C.UTF-8 to everybody it starts (PEP 538); the kernel knows what was given.
     with open("/proc/self/environ", "rb") as file:
@@ -65,6 +65,12 @@ def as_given() -> dict[str, str]:
     environment.pop("LC_CTYPE", None)
     if b"LC_CTYPE" in at_start:
         environment["LC_CTYPE"] = os.fsdecode(at_start[b"LC_CTYPE"])
+    return environment
+
+
+def as_given() -> dict[str, str]:
+    """Our environment as our caller made it, the frozen program's loader taken out."""
+    environment = inherited_by_us()
     return without_loader(environment) if is_frozen() else environment
 
 

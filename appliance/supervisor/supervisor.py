@@ -18,7 +18,7 @@ from appliance import __version__
 from appliance.config import Configuration
 from appliance.errors import UserError
 from appliance.report.error_log import ErrorLog
-from appliance.supervisor import leftovers, rundir
+from appliance.supervisor import environment, leftovers, rundir
 from appliance.supervisor.addresses import Addresses
 from appliance.supervisor.applications import Applications, Surroundings
 from appliance.supervisor.children import Children
@@ -97,8 +97,8 @@ class Supervisor:
         self.fronts.started = self.started
         addresses = Addresses(directory, self._guardian)
         around = Surroundings(
-            self.loop, self.children, addresses, self.log, self.fronts.conversation, dict(os.environ),
-            soft_and_hard, options.graceful_limit,
+            self.loop, self.children, addresses, self.log, self.fronts.conversation,
+            environment.inherited_by_us(), soft_and_hard, options.graceful_limit,
         )  # fmt: skip
         self._exclusives = Exclusives()
         self.planner = Planner(around, self._exclusives, self._passed, soft_and_hard[1])

@@ -200,6 +200,13 @@ class TestOne:
                 assert f">{word}</a>" in page, page
                 assert not any(f">{other}</a>" in page for other in languages.values() if other != word)
 
+    def test_its_log_follows_logrotate(self, site: Projects, single: Process) -> None:
+        log = site.single / "log" / "trac.log"
+        assert single.ask("/login").status == 500
+        log.rename(log.with_name("trac.log.1"))
+        assert single.ask("/login").status == 500
+        assert "HTTPInternalServerError" in log.read_text()
+
     def test_a_stranger_cannot_log_in(self, single: Process) -> None:
         assert single.ask("/login").status == 500
 

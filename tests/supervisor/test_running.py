@@ -122,6 +122,8 @@ class TestStart:
 
     def test_children_get_a_clean_environment(self, supervised: Supervised) -> None:
         supervised.environment |= {"FCGI_WEB_SERVER_ADDRS": "10.0.0.1", "LISTEN_FDS": "0", "KEPT": "yes"}
+        for name in ("LC_ALL", "LANG", "LC_CTYPE"):  # Python would say C.UTF-8 to them (PEP 538)
+            supervised.environment.pop(name, None)
         supervised.start(php(supervised))
         pid = until(supervised.pids)[0]
         environment = dict(
@@ -129,7 +131,7 @@ class TestStart:
         )
         assert environment["PHP_FCGI_CHILDREN"] == "4" and environment["PHP_FCGI_MAX_REQUESTS"] == "0"
         assert environment["KEPT"] == "yes"
-        assert not environment.keys() & {"FCGI_WEB_SERVER_ADDRS", "LISTEN_FDS", "NOTIFY_SOCKET"}
+        assert not environment.keys() & {"FCGI_WEB_SERVER_ADDRS", "LISTEN_FDS", "NOTIFY_SOCKET", "LC_CTYPE"}
 
 
 class TestDeaths:
