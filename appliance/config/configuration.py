@@ -6,6 +6,7 @@ wrong.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -102,10 +103,12 @@ def _block(scope: Scope, values: dict[str, Any], port: int) -> Block:
 def _listeners(scopes: list[Scope], values: list[dict[str, Any]], report: Report) -> tuple[Listener, ...]:
     found: dict[str, Listener] = {}
     port = values[0].get("server.port", 80)
-    backlog = values[0].get("server.listen-backlog", DEFAULT_BACKLOG)
-    for position, text, waiting in _addresses(scopes, values, backlog, report):
+    for position, text, given in _addresses(scopes, values, report):
         try:
-            listener = parse_listener(text, port, waiting)
+            listener = parse_listener(text, port, given.get("server.listen-backlog", DEFAULT_BACKLOG))
+            if listener.kind == "unix" and given.get("server.socket-perms"):
+                permissions = int(given["server.socket-perms"], 8)
+                listener = dataclasses.replace(listener, permissions=permissions)
         except ValueError as error:
             report.error(position, str(error))
             continue
@@ -114,9 +117,9 @@ def _listeners(scopes: list[Scope], values: list[dict[str, Any]], report: Report
 
 
 def _addresses(
-    scopes: list[Scope], values: list[dict[str, Any]], backlog: int, report: Report
-) -> Iterator[tuple[Position, str, int]]:
-    """Each address to listen on, the place that says so, and its backlog."""
+    scopes: list[Scope], values: list[dict[str, Any]], report: Report
+) -> Iterator[tuple[Position, str, dict[str, Any]]]:
+    """Each address to listen on, the place that says so, and the options that count for it."""
     bind = scopes[0].values.get("server.bind")
     text = values[0].get("server.bind", "")
     position = bind.value.position if bind is not None else BUILT_IN
@@ -124,7 +127,7 @@ def _addresses(
         hint = 'server.port has it; or write $SERVER["socket"] == "…" {} for one more address'
         report.error(position, "server.bind takes an address without a port", hint)
         return
-    yield position, text, backlog
+    yield position, text, values[0]
     for scope, given in zip(scopes[1:], values[1:], strict=True):
         if scope.condition is not None and scope.condition.listens:
-            yield scope.position, scope.condition.address, given.get("server.listen-backlog", backlog)
+            yield scope.position, scope.condition.address, {**values[0], **given}

@@ -7,6 +7,7 @@ As in lighttpd an address is `host:port`, `host`, `:port`, `[v6]:port` or an abs
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -25,6 +26,8 @@ class Listener:
     address: str
     port: int
     backlog: int = DEFAULT_BACKLOG
+    permissions: int | None = None
+    """Of a unix socket; None: what the umask leaves."""
 
     @property
     def name(self) -> str:
@@ -54,6 +57,13 @@ def parse_listener(text: str, port: int, backlog: int = DEFAULT_BACKLOG) -> List
     if address.version == 6:
         return Listener("inet6", str(address), port, backlog)
     return Listener("inet", str(address), port, backlog)
+
+
+def socket_permissions(text: str) -> int:
+    """Read `server.socket-perms`. Raises ValueError with the reason."""
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise ValueError(f'permissions are three octal digits, such as "0660", not "{text}"')
+    return int(text, 8)
 
 
 def check_socket_path(path: str) -> None:

@@ -18,6 +18,7 @@ from appliance.config.diagnostic import Position, Report, nearest
 from appliance.config.evaluation import Assigned, Scope
 from appliance.config.foreign import FOREIGN_BACKENDS, FOREIGN_MODULES
 from appliance.config.hosts import Hosts
+from appliance.config.listener import socket_permissions
 from appliance.config.options import (
     ALWAYS_LOADED,
     MODULES,
@@ -143,6 +144,12 @@ class Validation:
         if option.name in ("accesslog.filename", "server.errorlog") and str(value.content).startswith("|"):
             self._report.error(value.position, "logging into a command is not supported yet", "name a file")
             return False
+        if option.name == "server.socket-perms" and value.content:
+            try:
+                socket_permissions(str(value.content))
+            except ValueError as error:
+                self._report.error(value.position, str(error))
+                return False
         return True
 
     def _check_fields(self, value: Value) -> None:

@@ -90,6 +90,23 @@ def bind_unix(sock: socket.socket, path: str) -> None:
         sock.bind(path)
 
 
+def permit(path: str, mode: int) -> None:
+    """Set the permissions of our unix socket. UserError if it is not there, or is no socket."""
+    try:
+        # By descriptor: a link that somebody has put in its place must not be followed.
+        fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+                raise OSError(errno.ENOTSOCK, "what is there is no socket", path)
+            os.chmod(f"/proc/self/fd/{fd}", mode)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise UserError(
+            f"cannot set server.socket-perms of {path}: {error.strerror}; was it removed while we run?"
+        ) from error
+
+
 def _answers(path: str) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)

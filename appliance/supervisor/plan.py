@@ -26,7 +26,7 @@ from appliance.supervisor.identity import (
     resolve,
     root_directory,
 )
-from appliance.supervisor.listeners import bind, remove_unix
+from appliance.supervisor.listeners import bind, permit, remove_unix
 from appliance.supervisor.logs import Logs
 
 # Descriptors of a front beside its connections: listeners, logs, channel, the loop, files being read.
@@ -138,9 +138,11 @@ class Planner:
                 sock = (
                     known.get(listener.name) or self._passed.get(listener.name) or self._bind(listener, front)
                 )
-                # A kept socket may have got another backlog.
-                sock.listen(listener.backlog)
                 sockets[listener.name] = sock
+                # A kept socket may have got another backlog, and other permissions.
+                sock.listen(listener.backlog)
+                if listener.permissions is not None and listener.name not in self._passed:
+                    permit(listener.address, listener.permissions)
         except UserError:
             self._close_new(sockets, running)
             raise
@@ -149,7 +151,8 @@ class Planner:
     def _bind(self, listener: Listener, front: Identity) -> socket.socket:
         sock = bind(listener)
         if listener.kind == "unix":
-            # Clients are other programs (a front in front of us): as open as lighttpd leaves it, by umask.
+            # Clients are other programs (a front in front of us): as open as lighttpd leaves it, by umask or
+            # server.socket-perms.
             if os.geteuid() == 0:
                 os.chown(listener.address, front.uid, front.gid, follow_symlinks=False)
             self._around.addresses.protect(listener.address)

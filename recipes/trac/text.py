@@ -120,6 +120,10 @@ def _server(site: Site) -> Iterator[str]:
         yield f"server.port = {first.port}"
     for listen in more:
         yield f'$SERVER["socket"] == {quoted(listen.address if listen.is_path else str(listen))} {{ }}'
+    if any(listen.is_path for listen in site.listen):
+        yield "# As a port of this machine would be: the server in front may run as any user. The directory"
+        yield "# of the socket can keep others out."
+        yield 'server.socket-perms = "0666"'
     if site.account is not None:
         yield ""
         yield "# Root only opens the sockets."

@@ -47,6 +47,8 @@ def errors(text: str) -> list[str]:
 
 def acceptable(option: Option) -> str:
     """A value that the option takes, as text."""
+    if option.name == "server.socket-perms":
+        return '"0660"'
     if option.choices:
         return f'"{option.choices[0]}"'
     if "*" in option.refused or option.refused:
