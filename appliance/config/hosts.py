@@ -245,8 +245,8 @@ class Hosts:
     def _mode(self, given: dict[str, Any], places: dict[str, Position]) -> Mode:
         mode = given.get("mode") or KEYS["mode"].default
         if mode == "authorizer":
-            self._report.error(places["mode"], '"mode" => "authorizer" is not supported yet')
-        elif mode not in KEYS["mode"].choices:
+            return "authorizer"
+        if mode != "responder":
             choices = KEYS["mode"].choices
             hint = nearest(mode, choices) or f"it is one of {', '.join(choices)}"
             self._report.error(places["mode"], f'"{mode}" is no mode', hint)

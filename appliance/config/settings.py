@@ -26,6 +26,13 @@ class Settings:
         self._given = frozenset(given)
         self._values: dict[str, Any] = {**DEFAULTS, **given}
 
+    def beneath(self, root: str) -> Settings:
+        """The same scope with another document root, and without aliases: all files are there."""
+        return Settings(
+            {name: value for name, value in self._values.items() if name in self._given}
+            | {"server.document-root": root, "alias.url": ()}
+        )
+
     def value(self, name: str) -> Any:
         """The value of an option, whatever its type; KeyError for a name that is no option."""
         return self._values[name]

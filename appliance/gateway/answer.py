@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from appliance.config.pools import Protocol
 from appliance.gateway.errors import ProtocolError
 
 Header = tuple[bytes, bytes]
@@ -30,7 +31,11 @@ _status_value = re.compile(rb"(\d{3})(?:[ \t]|$)").match
 
 # Hop by hop (RFC 9110 section 7.6.1), or the front's own to say: it sends one Date and one Server.
 _DROPPED = frozenset((b"date", b"keep-alive", b"proxy-connection", b"server", b"te", b"trailer", b"upgrade"))
-_SENDFILE = frozenset((b"x-sendfile", b"x-lighttpd-send-file"))
+_SENDFILE = {  # the older two are FastCGI's only, as in lighttpd
+    "fastcgi": frozenset((b"x-sendfile", b"x-lighttpd-send-file", b"x-sendfile2")),
+    "scgi": frozenset((b"x-sendfile",)),
+}
+_NO_SENDFILE: frozenset[bytes] = frozenset()
 # Fields whose lines are the same from answer to answer.
 _REPEATING = frozenset(
     (
@@ -68,9 +73,9 @@ class AnswerHead:
     status: int
     headers: list[Header]
     content_length: int | None  # octets; None: not said, or not to be believed
-    sendfile: bytes | None = (
-        None  # the value of X-Sendfile, where the pool allows it: the body is to be thrown away
-    )
+    # The value of X-Sendfile, where the pool allows it: the body is to be thrown away.
+    sendfile: bytes | None = None
+    ranged: bool = False  # it is one of X-Sendfile2: paths with ranges, several fields joined
     streaming: bool = False  # the application wants every piece to go out at once
     chunked: bool = False  # the body comes in the chunked coding: `chunks.Decoder`
     close: bool = False  # the application asks for the client's connection to be closed
@@ -81,10 +86,9 @@ class HeadParser:
 
     __slots__ = ("_begun", "_sendfile", "interim", "notes", "rest")
 
-    def __init__(self, sendfile: bool = False) -> None:
-        self._sendfile = (
-            sendfile  # x-sendfile is enabled; otherwise the field goes to the client as lighttpd does it
-        )
+    def __init__(self, sendfile: bool = False, protocol: Protocol = "fastcgi") -> None:
+        """`sendfile`: x-sendfile is enabled; otherwise the fields go to the client as in lighttpd."""
+        self._sendfile = _SENDFILE[protocol] if sendfile else _NO_SENDFILE
         self.reset()
 
     def reset(self) -> None:
@@ -191,10 +195,9 @@ class HeadParser:
                 named |= options
             elif lower in _DROPPED:
                 continue
-            elif self._sendfile and lower in _SENDFILE:
-                if head.sendfile is None:
-                    head.sendfile = value
-            elif value:  # empty fields are dropped, as lighttpd does
+            elif lower in self._sendfile:
+                _send_instead(head, lower, value)
+            elif value or lower[:9] == b"variable-":  # other empty fields are dropped, as lighttpd does
                 header = (name, value)
                 headers.append(header)
                 if lower == b"location":
@@ -227,6 +230,19 @@ class HeadParser:
         # The coding overrides the length (RFC 9112 section 6.3), and a file has its own.
         if not head.chunked and head.sendfile is None:
             head.content_length = int(text)
+
+
+def _send_instead(head: AnswerHead, name: bytes, value: bytes) -> None:
+    """One of the X-Sendfile fields: X-Sendfile2 counts before the others, the first of these before the rest.
+
+    lighttpd reads one X-Sendfile2 only; its documentation allows several.
+    """
+    if name != b"x-sendfile2":
+        if head.sendfile is None:
+            head.sendfile = value
+    elif value:
+        head.sendfile = head.sendfile + b", " + value if head.ranged and head.sendfile else value
+        head.ranged = True
 
 
 _lines: dict[bytes, Header | int] = {}  # lines seen before: a field, or the status they say

@@ -180,7 +180,8 @@ class Parameters:
     __slots__ = ("_authorizer", "_constants", "_fields", "_scripts", "_server_name", "_software", "_strip")
 
     def __init__(self, definition: PoolDefinition, server_software: str, server_name: str = "") -> None:
-        self._authorizer = definition.mode == "authorizer"
+        # SCGI has no roles: there an authorizer sees what a responder of a request without a body sees.
+        self._authorizer = definition.mode == "authorizer" and definition.protocol == "fastcgi"
         self._strip = _octets(definition.strip_request_uri.rstrip("/"))
         self._software = _octets(server_software)
         self._server_name = server_name

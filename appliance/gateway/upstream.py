@@ -21,7 +21,7 @@ from typing import Protocol
 
 from appliance.gateway.errors import ProtocolError
 from appliance.gateway.failure import Failure, Stage
-from appliance.gateway.records import REQUEST_COMPLETE
+from appliance.gateway.records import REQUEST_COMPLETE, RESPONDER
 from appliance.gateway.wire import Wire
 from appliance.http.deadline import Deadline
 from appliance.http.loop import READ, WRITE, Loop, Watcher, guarded
@@ -149,7 +149,7 @@ class Upstream:
 
     # Asking
 
-    def ask(self, receiver: Receiver, parameters: bytes, body: Spool | None) -> None:
+    def ask(self, receiver: Receiver, parameters: bytes, body: Spool | None, role: int = RESPONDER) -> None:
         """Send one request. The receiver is told of everything that follows, perhaps before this returns."""
         self._receiver = receiver
         self._body = body if body is not None and body.size else None
@@ -157,8 +157,9 @@ class Upstream:
         self._accepted = False
         self._answered = False
         self._chatter = 0
-        out = self._wire.head(parameters, self.keep)
-        self._out = out if self._body is not None else out + self._wire.end
+        out = self._wire.head(parameters, self.keep, role)
+        # An authorizer has no STDIN (FastCGI 1.0 section 6.3).
+        self._out = out if self._body is not None or role != RESPONDER else out + self._wire.end
         if self._phase is _Phase.KEPT:
             self._phase = _Phase.SENDING
             self._send()

@@ -31,25 +31,25 @@ class Decoder(Protocol):
 class Wire(Protocol):
     """FastCGI or SCGI."""
 
-    def head(self, parameters: bytes, keep: bool) -> bytes:
+    def head(self, parameters: bytes, keep: bool, role: int) -> bytes:
         """Everything that comes before the body. Raises RequestRefused."""
 
     def body(self, data: bytes) -> bytes:
         """A piece of the body as it goes out."""
 
-    end: bytes  # what ends the body
+    end: bytes  # what ends the body of a request to a responder
 
     def decoder(self) -> Decoder:
         """A new decoder."""
 
 
 class FastCgi:
-    """FastCGI 1.0, one request at a time, role responder."""
+    """FastCGI 1.0, one request at a time."""
 
     end = records.STDIN_END
 
-    def head(self, parameters: bytes, keep: bool) -> bytes:
-        return records.request_head(parameters, keep)
+    def head(self, parameters: bytes, keep: bool, role: int) -> bytes:
+        return records.request_head(parameters, keep, role)
 
     def body(self, data: bytes) -> bytes:
         return b"".join(records.stdin_records(data))
@@ -63,7 +63,7 @@ class Scgi:
 
     end = b""
 
-    def head(self, parameters: bytes, keep: bool) -> bytes:
+    def head(self, parameters: bytes, keep: bool, role: int) -> bytes:
         return scgi.request_head(parameters)
 
     def body(self, data: bytes) -> bytes:

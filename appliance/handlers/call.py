@@ -10,17 +10,18 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from appliance.config import GatewayRule, PoolDefinition, Settings
-from appliance.gateway import sendfile
 from appliance.gateway.answer import AnswerHead, HeadParser
 from appliance.gateway.chunks import Decoder as ChunkDecoder
 from appliance.gateway.environment import Split
 from appliance.gateway.errors import ProtocolError, RequestRefused
 from appliance.gateway.failure import Failure, Stage
+from appliance.gateway.records import RESPONDER
 from appliance.gateway.upstream import Upstream
 from appliance.handlers import physical
 from appliance.handlers.exchange import PENDING, Clock, Exchange, Log, Outcome
 from appliance.handlers.hosts import Host, Route
 from appliance.handlers.relay import Relay
+from appliance.handlers.sendfile import Sending
 from appliance.http.files import FileCache
 from appliance.http.response import UNKNOWN, Header, Response, error_response
 from appliance.http.spool import Spool
@@ -127,6 +128,8 @@ class Call:
         "_upstream",
     )
 
+    role = RESPONDER
+
     def __init__(
         self, exchange: Exchange, scope: Scope, host: Host, split: Split, route: Route | None = None
     ) -> None:
@@ -141,7 +144,7 @@ class Call:
         self._process = host.definition.name  # for the log: the pool, and the process once there is one
         self._upstream: Upstream | None = None
         self._retries = 0
-        self._parser = HeadParser(host.definition.x_sendfile)
+        self._parser = HeadParser(host.definition.x_sendfile, host.definition.protocol)
         self._head: AnswerHead | None = None
         self._chunks: ChunkDecoder | None = None
         self._held: list[bytes] = []
@@ -154,10 +157,10 @@ class Call:
 
     def begin(self) -> Outcome:
         """First the whole body, so that a slow client never holds an application."""
-        self._exchange.receive_body(self._received_body)
+        self._exchange.receive_body(self._ask)
         return PENDING
 
-    def _received_body(self, body: Spool) -> None:
+    def _ask(self, body: Spool | None) -> None:
         self._body = body
         if self._route is not None:
             self._elsewhere()
@@ -167,10 +170,9 @@ class Call:
     def _enter(self) -> None:
         """Ask the host for a slot."""
         exchange, body = self._exchange, self._body
-        assert body is not None
         try:
             self._parameters = self._host.parameters.encode(
-                exchange.request, self._split, exchange.environment, body.size
+                exchange.request, self._split, exchange.environment, 0 if body is None else body.size
             )
         except RequestRefused as refused:
             self._scope.services.log.info(f"{self._asked()} refused with {refused.status}: {refused.reason}")
@@ -186,7 +188,7 @@ class Call:
             return False
         self._host, self._split = found
         self._process = self._host.definition.name
-        self._parser = HeadParser(self._host.definition.x_sendfile)
+        self._parser = HeadParser(self._host.definition.x_sendfile, self._host.definition.protocol)
         self._enter()
         return True
 
@@ -197,7 +199,7 @@ class Call:
         self._upstream = self._host.desk.connection(slot)
         if self._route is not None:
             self._upstream.patient = not self._route.has_more
-        self._upstream.ask(self, self._parameters, self._body)
+        self._upstream.ask(self, self._parameters, self._body, self.role)
 
     def expired(self) -> None:
         """We waited for queue-timeout."""
@@ -296,12 +298,20 @@ class Call:
         head = self._head
         if head is None:
             self._fail(502, "it ended the request without an answer", "The application gave no answer.")
-        elif self._chunks is not None and not self._chunks.ended:
+        else:
+            self._finish(head)
+
+    def _finish(self, head: AnswerHead) -> None:
+        """The answer has come to its end."""
+        if self._chunks is not None and not self._chunks.ended:
             self._broken_answer("the last chunk of its answer is missing")
         elif self._relay is not None:
             self._relay.finish()
         elif head.sendfile is not None:
-            self._send_file(head, head.sendfile)
+            sending = Sending(
+                self._host.definition, self._scope.services.files, follow_links=self._scope.follow_links
+            )
+            self._exchange.respond(sending.answer(self._exchange.request, head, self._object))
         else:
             self._answer(head)
 
@@ -319,24 +329,6 @@ class Call:
                 return
             body = body[:length]
         self._exchange.respond(Response(head.status, head.headers, body, close=head.close))
-
-    def _send_file(self, head: AnswerHead, value: bytes) -> None:
-        services, definition = self._scope.services, self._host.definition
-        chosen = sendfile.resolve(value, definition.x_sendfile_docroots)
-        if isinstance(chosen, sendfile.Refusal):
-            services.log.error(f"{self._process}: {self._asked()}: {chosen.reason}")
-            response = error_response(chosen.status)
-        else:
-            beneath = None
-            if not self._scope.follow_links:
-                beneath = sendfile.docroot(chosen, definition.x_sendfile_docroots)
-            response = services.files.send(self._exchange.request, chosen, head.headers, head.status, beneath)
-            if response.status in (403, 404):
-                services.log.error(
-                    f"{self._process}: {self._asked()}: no X-Sendfile of {chosen!r} ({response.status}):"
-                    f" it must exist and be readable for the user of the front"
-                )
-        self._exchange.respond(response)
 
     # What can go wrong
 
@@ -410,6 +402,9 @@ class Call:
     def unwanted(self) -> None:
         """The client left in the middle of the answer."""
         self._client_gone()
+
+    def _object(self, text: str) -> None:
+        self._scope.services.log.error(f"{self._process}: {self._asked()}: {text}")
 
     def _asked(self) -> str:
         return self._exchange.request.shown

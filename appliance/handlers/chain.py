@@ -4,9 +4,9 @@ answers.
     rewrite → redirect → setenv → access → auth → gateway (by URL) → physical path → rewrite (no file)
     → gateway (by file) → static
 
-lighttpd's order, except that authentication always comes before applications, whatever order modules are
-named in. A `Site` is compiled once for each distinct set of settings; a scope without an option costs nothing
-for it.
+At each of the two gateways authorizers come before responders. It is lighttpd's order, except that
+authentication always comes before applications, whatever order modules are named in. A `Site` is compiled
+once for each distinct set of settings; a scope without an option costs nothing for it.
 """
 
 from __future__ import annotations
@@ -126,6 +126,13 @@ class Transaction:
         """Ask the next handler, after PENDING."""
         if not self._answered:
             self.start()
+
+    def continue_with(self, site: Site) -> None:
+        """Ask the handlers of another site, after PENDING."""
+        self._site = site
+        self.settings = site.settings
+        self._handlers = iter(site.handlers)
+        self.proceed()
 
     def receive_body(self, done: Callable[[Spool], None]) -> None:
         """The whole body, within server.max-request-size."""

@@ -10,21 +10,28 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from appliance.config import PoolDefinition, Settings
-from appliance.gateway.environment import Split, split_physical
+from appliance.gateway.environment import Split
 from appliance.handlers.call import Call, Scope, Services
 from appliance.handlers.exchange import Exchange, Handler, Outcome
 from appliance.handlers.hosts import Route
-from appliance.handlers.physical import Kind, Physical
-from appliance.handlers.rules import Rule, rules
+from appliance.handlers.physical import Kind
+from appliance.handlers.rules import Rule, rules, split_found
 
 
 def build(settings: Settings, services: Services) -> tuple[Handler | None, Handler | None]:
     """The handlers of one scope: by URL, and by file."""
-    found = tuple(rules(settings, services))
+    found = tuple(rules(settings, services, "responder"))
     by_url = tuple(rule for rule in found if rule.by_url)
     by_file = tuple(rule for rule in found if not rule.by_url)
     scope = Scope(settings, services)
     return _by_url(by_url, scope), _by_file(by_file, scope)
+
+
+def build_by_file(settings: Settings, services: Services) -> Handler | None:
+    """The handler of a scope in which URLs are not asked: every host is found by file, as if check-local were
+    enabled.
+    """
+    return _by_file(tuple(rules(settings, services, "responder")), Scope(settings, services))
 
 
 def _by_url(candidates: Sequence[Rule], scope: Scope) -> Handler | None:
@@ -72,15 +79,8 @@ def _by_file(candidates: Sequence[Rule], scope: Scope) -> Handler | None:
             if rule.takes(found.url_path):
                 host = rule.hosts.sole
                 if host is not None:
-                    split = split_physical(
-                        host.definition, found.url_path, found.path_info, found.path, found.root
-                    )
-                    return Call(exchange, scope, host, split).begin()
-                return _begin(exchange, scope, rule, partial(_split_found, found=found))
+                    return Call(exchange, scope, host, split_found(host.definition, found)).begin()
+                return _begin(exchange, scope, rule, partial(split_found, found=found))
         return None
 
     return handle
-
-
-def _split_found(definition: PoolDefinition, found: Physical) -> Split:
-    return split_physical(definition, found.url_path, found.path_info, found.path, found.root)

@@ -10,21 +10,24 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from appliance.config import GatewayRule, PoolDefinition, Settings
+from appliance.config.pools import Mode
 from appliance.config.regex import compile_pattern, search
-from appliance.gateway.environment import Split, split_match, split_prefix
+from appliance.gateway.environment import Split, split_match, split_physical, split_prefix
 from appliance.handlers.hosts import Hosts
 
 if TYPE_CHECKING:
     from appliance.handlers.call import Services
+    from appliance.handlers.physical import Physical
 
 
 class Rule:
     """A key and its hosts."""
 
-    __slots__ = ("_key", "_pattern", "by_url", "hosts", "needle", "takes")
+    __slots__ = ("_key", "_pattern", "by_url", "definitions", "hosts", "needle", "takes")
 
     def __init__(self, rule: GatewayRule, balance: str, settings: Settings, services: Services) -> None:
         key = self._key = rule.key
+        self.definitions = rule.pools
         self.hosts = Hosts(rule, balance, settings, services)
         self._pattern = pattern = compile_pattern(key[1:]) if key.startswith("~") else None
         self.by_url = not rule.pools[0].check_local
@@ -53,13 +56,19 @@ class Rule:
         return split_prefix(definition, self._key, path, root)
 
 
-def rules(settings: Settings, services: Services) -> Iterator[Rule]:
-    """The rules of one scope in the order in which they are asked."""
+def split_found(definition: PoolDefinition, found: Physical) -> Split:
+    """How a path divides at the file that was found."""
+    return split_physical(definition, found.url_path, found.path_info, found.path, found.root)
+
+
+def rules(settings: Settings, services: Services, mode: Mode) -> Iterator[Rule]:
+    """The rules of one scope in the order in which they are asked, with their hosts of one mode."""
     for gateway in ("fastcgi", "scgi"):
         balance = settings.string(f"{gateway}.balance")
         found = [
-            (rule.key, Rule(rule, balance, settings, services))
+            (rule.key, Rule(GatewayRule(rule.key, pools), balance, settings, services))
             for rule in settings.rules(f"{gateway}.server")
+            if (pools := tuple(pool for pool in rule.pools if pool.mode == mode))
         ]
         by_key = dict(found)
         for end, key in settings.pairs(f"{gateway}.map-extensions"):

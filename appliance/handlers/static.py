@@ -148,6 +148,6 @@ def _add_slash(request: Request) -> Response:
     return Response(301, [(b"Location", location.encode("ascii"))])
 
 
-def build(settings: Settings, services: Services) -> Handler | None:
+def build(settings: Settings, services: Services) -> Handler:
     """The handler of one scope."""
     return Static(settings, services).answer

@@ -166,21 +166,18 @@ class FileCache:
         status: int = 200,
         beneath: str | None = None,
     ) -> Response:
-        """Answer with the file at `path` (X-Sendfile), or with a page that says why not (403, 404).
+        """Answer with the file at `path` (X-Sendfile). Raises Unavailable.
 
         `headers` are the application's; its own ETag and Last-Modified count instead of the file's.
         """
+        file = self.open(path, beneath)
+        if file.is_directory:
+            raise Unavailable(403, "it is a directory")
         try:
-            file = self.open(path, beneath)
-            if file.is_directory:
-                raise Unavailable(403, "it is a directory")
-            try:
-                return self.respond(request, file, with_validators(headers, file), status)
-            except Changed:
-                file = self.renew(file)
-                return self.respond(request, file, with_validators(headers, file), status)
-        except Unavailable as unavailable:
-            return refusal(unavailable)
+            return self.respond(request, file, with_validators(headers, file), status)
+        except Changed:
+            file = self.renew(file)
+            return self.respond(request, file, with_validators(headers, file), status)
 
     def respond(
         self,

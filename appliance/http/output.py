@@ -57,7 +57,7 @@ class Output:
             self.waiting += len(data)
 
     def add_file(self, body: FileBody) -> None:
-        """Queue the parts of a file body; the file is closed when everything is sent or `clear` is called."""
+        """Queue the parts of a file body; its files are closed when all is sent or `clear` is called."""
         self._files.append(body.file)
         for part in body.parts:
             if isinstance(part, bytes):
@@ -65,6 +65,8 @@ class Output:
             elif part[1]:
                 self._parts.append(_Part(body.file, *part))
                 self.waiting += part[1]
+        for further in body.then:
+            self.add_file(further)
 
     def clear(self) -> None:
         """Forget what was not sent and close the files."""

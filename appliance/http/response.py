@@ -35,15 +35,26 @@ class OpenFile:
 
 class FileBody:
     """Parts of one open file in order, with literal octets between them (multipart/byteranges, RFC 9110
-    section 14.6).
+    section 14.6); then perhaps parts of other files.
     """
 
-    __slots__ = ("file", "length", "parts")
+    __slots__ = ("file", "length", "parts", "then")
 
-    def __init__(self, file: OpenFile, parts: Sequence[bytes | tuple[int, int]]) -> None:
+    def __init__(
+        self, file: OpenFile, parts: Sequence[bytes | tuple[int, int]], then: Sequence[FileBody] = ()
+    ) -> None:
         self.file = file
         self.parts = parts  # bytes, or (offset, length) in the file
+        self.then = then
         self.length = sum(len(part) if isinstance(part, bytes) else part[1] for part in parts)
+        for body in then:
+            self.length += body.length
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self.file.close()
+        for body in self.then:
+            body.close()
 
 
 class StreamSink(Protocol):
@@ -106,7 +117,7 @@ class Response:
         body = self.body
         self.body = b""
         if isinstance(body, FileBody):
-            body.file.close()
+            body.close()
         elif not isinstance(body, bytes):
             body.cancel()
 

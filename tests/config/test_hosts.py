@@ -189,7 +189,6 @@ def test_a_definition_is_the_same_after_a_reload_that_moves_it() -> None:
         ('"socket" => "/a", "check-local" => "no"', '"check-local" takes "enable" or "disable"'),
         ('"socket" => "/a", "bin-environment" => ( "A" )', '"bin-environment" takes a list of pairs'),
         ('"socket" => "/a", "bin-path" => " "', '"bin-path" is empty'),
-        ('"socket" => "/a", "mode" => "authorizer"', '"mode" => "authorizer" is not supported yet'),
         ('"socket" => "/a", "mode" => "responde"', 'did you mean "responder"?'),
         ('"socket" => "/a", "upgrade" => "enable"', '"upgrade" => "enable" is not supported yet'),
         ('"socket" => "/a", "template" => "enable"', '"template" needs "bin-path"'),

@@ -1,4 +1,4 @@
-"""`Responder`: a scripted FastCGI application, for tests of what stands in front of it."""
+"""`Responder`: a scripted FastCGI application, also an authorizer, to test what stands in front of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ import threading
 from pathlib import Path
 from typing import BinaryIO
 
-from appliance.gateway.records import END_REQUEST, PARAMS, STDIN, STDOUT, decode_pairs, record
+from appliance.gateway.records import (
+    AUTHORIZER,
+    BEGIN_REQUEST,
+    END_REQUEST,
+    PARAMS,
+    RESPONDER,
+    STDIN,
+    STDOUT,
+    decode_pairs,
+    record,
+)
 
 END = record(END_REQUEST, bytes(8))
 
@@ -20,6 +30,8 @@ class Responder:
         self.output = b"Content-Type: text/plain\r\n\r\nfine\n"
         self.params = b""  # the PARAMS stream of the last request
         self.body = b""
+        self.role = 0  # of the last request
+        self.requests = 0
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen(16)
@@ -49,16 +61,20 @@ class Responder:
                     connection.sendall(b"".join(record(STDOUT, piece) for piece in pieces) + END)
 
     def _read(self, stream: BinaryIO) -> bool:
-        """Read a whole request; False if the connection ended first."""
+        """Read a whole request; False if the connection ended first. An authorizer has no STDIN."""
         streams = {PARAMS: b"", STDIN: b""}
+        role = RESPONDER
         while True:
             head = stream.read(8)
             if len(head) < 8:
                 return False
             kind, length, padding = struct.unpack(">xBxxHBx", head)
             content = stream.read(length + padding)[:length]
-            if kind in streams:
+            if kind == BEGIN_REQUEST:
+                role = content[1]
+            elif kind in streams:
                 streams[kind] += content
-                if kind == STDIN and not content:
-                    self.params, self.body = streams[PARAMS], streams[STDIN]
+                if not content and kind == (PARAMS if role == AUTHORIZER else STDIN):
+                    self.params, self.body, self.role = streams[PARAMS], streams[STDIN], role
+                    self.requests += 1
                     return True

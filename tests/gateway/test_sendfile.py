@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.gateway.sendfile import Refusal, combined_status, docroot, resolve, simplified
+from appliance.gateway.sendfile import MOST_PIECES, Piece, Refusal, docroot, pieces, resolve, simplified
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,49 @@ def test_simplified(path: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("application", "file", "expected"),
-    [(200, 200, 200), (200, 206, 206), (200, 304, 304), (200, 404, 404), (201, 200, 201), (403, 404, 403)],
+    ("value", "expected"),
+    [
+        (b"/srv/a 0-", [Piece("/srv/a", 0, None)]),
+        (b"/srv/a%20b%2cc 2-3", [Piece("/srv/a b,c", 2, 3)]),
+        (b"/srv/a 5-6,/srv/x/../b 0-0,", [Piece("/srv/a", 5, 6), Piece("/srv/b", 0, 0)]),
+        (b"  /srv/a 1-, \t/srv/b 2- ", [Piece("/srv/a", 1, None), Piece("/srv/b", 2, None)]),
+        (b"/srv/a", 502),
+        (b"/srv/a  0-", 502),
+        (b"/srv/a -5", 502),
+        (b"/srv/a 1-x", 502),
+        (b"/srv/a 1-2 3", 502),
+        (b"/srv/a +1-2", 502),
+        (b"/srv/a 9999999999999999999-", 502),
+        (b" 0-1", 502),
+        (b",", 502),
+        (b"srv/a 0-1", 502),
+        (b"/srv/%ff 0-1", 502),
+        (b"/srv/a 0-, /etc/passwd 0-", 403),
+        (b"/srv/%2e%2e/etc/passwd 0-", 403),
+        (b"/srv/a 0-," * MOST_PIECES, [Piece("/srv/a", 0, None)] * MOST_PIECES),
+        (b"/srv/a 0-," * MOST_PIECES + b"/srv/a 0-", 502),
+    ],
 )
-def test_combined_status(application: int, file: int, expected: int) -> None:
-    assert combined_status(application, file) == expected
+def test_pieces(value: bytes, expected: list[Piece] | int) -> None:
+    found = pieces(value, ("/srv",))
+    assert (found.status if isinstance(found, Refusal) else found) == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        (0, None, (0, 10)),
+        (2, 4, (2, 3)),
+        (9, 9, (9, 1)),
+        (0, 99, (0, 10)),
+        (10, None, (10, 0)),
+        (11, None, None),
+        (5, 4, (5, 0)),
+        (5, 3, None),
+        (10, 12, (10, 0)),
+    ],
+)
+def test_a_piece_within_a_file_of_ten_octets(
+    first: int, last: int | None, expected: tuple[int, int] | None
+) -> None:
+    assert Piece("/srv/a", first, last).within(10) == expected

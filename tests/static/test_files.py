@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import subprocess
@@ -198,7 +199,9 @@ def test_only_regular_files_are_opened(tmp_path: Path, cache: FileCache) -> None
             cache.open(str(path))
         assert caught.value.status == 403
     assert cache.open(str(tmp_path)).is_directory
-    assert cache.send(request(), str(tmp_path), TYPE).status == 403
+    with pytest.raises(Unavailable) as caught:
+        cache.send(request(), str(tmp_path), TYPE)
+    assert caught.value.status == 403
 
 
 @pytest.fixture
@@ -237,7 +240,8 @@ def test_no_descriptor_is_lost(linked: Path, cache: FileCache, clock: Ticking) -
     for name in ("file", "up/secret", "inner/f", "inner/f/x", "missing/x", "inner"):
         for beneath in (None, f"{linked}/base"):
             clock.ahead += module.FRESH
-            cache.send(request(), f"{linked}/base/{name}", TYPE, beneath=beneath).discard()
+            with contextlib.suppress(Unavailable):
+                cache.send(request(), f"{linked}/base/{name}", TYPE, beneath=beneath).discard()
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -281,5 +285,7 @@ def test_the_applications_own_fields_count(tmp_path: Path, cache: FileCache) -> 
     assert cache.send(request(if_none_match='"own"'), path, own).status == 304
     assert cache.send(request(range="bytes=0-1"), path, own).status == 206
     assert cache.send(request(range="bytes=0-1"), path, own, 404).status == 404
-    assert cache.send(request(), path + "x", own).status == 404
+    with pytest.raises(Unavailable) as caught:
+        cache.send(request(), path + "x", own)
+    assert caught.value.status == 404
     assert len(own) == 3
