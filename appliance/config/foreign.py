@@ -34,7 +34,6 @@ FOREIGN_MODULES = {
     "mod_simple_vhost": "simple-vhost.",
     "mod_sockproxy": "sockproxy.",
     "mod_ssi": "ssi.",
-    "mod_status": "status.",
     "mod_trigger_b4_dl": "trigger-before-download.",
     "mod_uploadprogress": "upload-progress.",
     "mod_userdir": "userdir.",
@@ -59,6 +58,7 @@ FOREIGN_OPTIONS = (
     "setenv.add-request-header",
     "setenv.set-environment",
     "setenv.set-request-header",
+    "status.config-url",
     "url.access-allow",
 )
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from appliance.config import Settings
 from appliance.front.services import Services
-from appliance.handlers import access, auth, authorizer, gateway, redirect, rewrite, setenv, static
+from appliance.handlers import (
+    access,
+    auth,
+    authorizer,
+    gateway,
+    redirect,
+    rewrite,
+    setenv,
+    static,
+    statistics,
+    status,
+)
 from appliance.handlers.chain import Site
 from appliance.handlers.exchange import Handler
 
@@ -14,11 +25,12 @@ def compile_site(settings: Settings, services: Services) -> Site:
     rewriting, rewriting_missing = rewrite.build(settings, services)
     by_url, by_file = gateway.build(settings, services)
     files = static.build(settings, services)
+    told = (status.build(settings, services), statistics.build(settings, services))
 
     def remainder(docroot: str | None) -> Site:
         """What answers after an authorizer has allowed it."""
         if docroot is None:
-            return _site(settings, by_url, rewriting_missing, by_file, files)
+            return _site(settings, *told, by_url, rewriting_missing, by_file, files)
         beneath = settings.beneath(docroot)
         return _site(beneath, gateway.build_by_file(beneath, services), static.build(beneath, services))
 
@@ -31,6 +43,7 @@ def compile_site(settings: Settings, services: Services) -> Site:
         access.build(settings, services),
         auth.build(settings, services),
         guard_by_url,
+        *told,
         by_url,
         rewriting_missing,
         guard_by_file,

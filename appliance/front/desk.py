@@ -148,6 +148,10 @@ class Desk:
         now = self._loop.now()
         if failure is not None and failure.stage is Stage.CONNECTING:
             self.pool.fail(slot.process.name, now)
+            if failure.timeout:
+                slot.process.counts.overloaded += 1
+            elif self.health is not None:
+                slot.process.counts.died += 1
             if self.health is not None:
                 self.health.unreachable(failure, now)
             elif failure.error in _UNREACHABLE_ERRORS:
@@ -243,6 +247,7 @@ class Desk:
             "requests": self.requests,
             "waiting": self.pool.waiting,
             "processes": {name: process.load for name, process in self.pool.processes.items()},
+            "taken": {name: process.requests for name, process in self.pool.processes.items()},
         }
 
     def _released(self, returned: Returned) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from appliance.config import GatewayRule, PoolDefinition
 from appliance.front.groups import Group
 from appliance.front.outages import Outages
 from appliance.handlers.exchange import Log
+from appliance.pool.pool import Pool
 
 
 class Dispatch:
@@ -44,6 +46,11 @@ class Dispatch:
             desk.retire(message["process"])
         elif kind == "pool":
             desk.state(message["state"], message["reason"])
+
+    def pools(self) -> Iterator[tuple[PoolDefinition, list[Pool]]]:
+        """Each entry of the configuration with the pools of its hosts."""
+        for group in self._groups.values():
+            yield group.desks[0].definition, [desk.pool for desk in group.desks]
 
     def drain(self, spare: int) -> None:
         """The front leaves."""

@@ -26,10 +26,11 @@ class Group:
 
     def status(self) -> dict[str, Any]:
         """For `fcgibox status`: the sums of all hosts."""
-        total: dict[str, Any] = {"requests": 0, "waiting": 0, "processes": {}}
+        total: dict[str, Any] = {"requests": 0, "waiting": 0, "processes": {}, "taken": {}}
         for desk in self.desks:
             status = desk.status()
             total["requests"] += status["requests"]
             total["waiting"] += status["waiting"]
             total["processes"] |= status["processes"]
+            total["taken"] |= status["taken"]
         return total

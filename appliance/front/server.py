@@ -24,6 +24,7 @@ from appliance.front.options import FrontOptions
 from appliance.front.services import FrontLog, Services
 from appliance.front.sites import Sites
 from appliance.handlers.chain import Transaction as Exchange
+from appliance.handlers.status import CountedTransaction
 from appliance.http.connection import Connection
 from appliance.http.files import FileCache
 from appliance.http.listener import Listener
@@ -79,6 +80,7 @@ class Front:
         )
         self.tail = Tail(settings.string("server.tag"))
         self._default_access_log = settings.optional_string("accesslog.filename")
+        self._started = self.loop.now()
         self._channel = Channel(socket.socket(fileno=channel_fd))
         self._channel_watcher = self.loop.watcher(channel_fd, self.on_channel)
         dispatch = Dispatch(
@@ -97,6 +99,11 @@ class Front:
             dispatch,
             options.spool_directory,
         )
+        self.services.describe = self._describe_all
+        shown = configuration.settings.string("status.status-url") or any(
+            block.values.get("status.status-url") for block in configuration.blocks
+        )
+        self._exchange = CountedTransaction if shown else Exchange
         self._sites = self.services.sites = Sites(configuration.matcher(), self.services)
         self._listeners = [Listener(self, fd, name) for name, fd in listeners.items()]
 
@@ -148,7 +155,7 @@ class Front:
     def open(self, connection: Connection, request: Request) -> Transaction:
         """Begin to answer a request."""
         self._served += 1
-        return Exchange(self.services, self._sites.site(request), connection, request)
+        return self._exchange(self.services, self._sites.site(request), connection, request)
 
     def refused(self, connection: Connection, status: int, reason: str, line: bytes | None) -> None:
         """A request could not be read."""
@@ -219,12 +226,18 @@ class Front:
             "generation": self._options.generation,
             "connections": len(states),
             "idle": sum(state is State.IDLE for state in states),
+            "uptime": self.loop.now() - self._started,
+            "octets": self.services.octets,
             "limit": self._options.connection_limit,
             "accepted": self._accepted,
             "requests": self._served,
             "descriptors": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             "pools": self.services.dispatch.status(),
         }
+
+    def _describe_all(self) -> dict[str, Any]:
+        """With the state of each connection, too much for a message."""
+        return {**self._describe(), "states": [connection.state.value for connection in self._connections]}
 
     # Leaving
 

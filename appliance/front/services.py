@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from appliance.http.files import FileCache
 from appliance.http.loop import Loop, WorkerPool
@@ -64,6 +65,8 @@ class Services:
     dispatch: Dispatch
     spool_directory: str
     sites: Sites = field(init=False)  # made after these, as they are made of these
+    describe: Callable[[], dict[str, Any]] = field(init=False)  # what the front says about itself
+    octets: int = 0  # of bodies that were sent; counted only if somebody may ask (status.status-url)
 
     @property
     def clock(self) -> Loop:

@@ -1,8 +1,8 @@
 """From a request to its answer: the handlers of the settings that apply, in their fixed order, until one
 answers.
 
-    rewrite → redirect → setenv → access → auth → gateway (by URL) → physical path → rewrite (no file)
-    → gateway (by file) → static
+    rewrite → redirect → setenv → access → auth → status → gateway (by URL) → physical path
+    → rewrite (no file) → gateway (by file) → static
 
 At each of the two gateways authorizers come before responders. It is lighttpd's order, except that
 authentication always comes before applications, whatever order modules are named in. A `Site` is compiled

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from appliance.pool.queue import Queue, QueueFull, Waiter
 from appliance.pool.slots import Process, Returned, Slot, State
+from appliance.pool.tally import Tally
 
 if TYPE_CHECKING:
     from appliance.config import PoolDefinition
@@ -36,6 +37,7 @@ class Pool:
     ) -> None:
         self.definition = definition
         self.processes: dict[str, Process] = {}
+        self.tally = Tally()
         self._on_retired = on_retired
         self._on_released = on_released
         self._queue = Queue(definition.queue_length, definition.queue_timeout)
@@ -159,7 +161,8 @@ class Pool:
         if name in self.processes:
             raise ValueError(f"process {name} is up already")
         self._coming = max(0, self._coming - 1)
-        self.processes[name] = Process(name, address, slots, suspect, now)
+        process = self.processes[name] = Process(name, address, slots, suspect, now)
+        process.join(self.tally.enter(name))
         self._grant(now)
         self._return_all()
 
@@ -178,6 +181,7 @@ class Pool:
         process = self.processes.get(name)
         if process is not None:
             process.disabled_until = now + self.definition.disable_time
+            process.counts.disabled += 1
 
     def rest(self, name: str, until: float) -> None:
         """A process may be dying: it gets no request until then."""
@@ -201,6 +205,8 @@ class Pool:
         if process is None:
             return []
         process.gone = True
+        self.tally.leave(name)
+        process.counts.died += not process.retiring
         slots = [*process.in_use, *process.kept]
         process.in_use.clear()
         if self.definition.command and not process.retiring:
@@ -222,6 +228,7 @@ class Pool:
         if not process.in_use and self.processes.get(process.name) is process:
             process.gone = True
             del self.processes[process.name]
+            self.tally.leave(process.name)
             self._on_retired(process.name)
 
     # Size

@@ -10,6 +10,8 @@ from __future__ import annotations
 import enum
 from typing import Any, NamedTuple
 
+from appliance.pool.tally import Counts
+
 
 class State(enum.Enum):
     """What a slot is doing."""
@@ -50,8 +52,10 @@ class Process:
     """One application process, or a remote host, as the front sees it."""
 
     __slots__ = (
+        "_before",
         "address",
         "capped",
+        "counts",
         "disabled_until",
         "free",
         "gone",
@@ -74,11 +78,23 @@ class Process:
         self.kept: list[Slot] = []  # most recently used last
         self.suspect = [Slot(self, State.SUSPECT) for _ in range(suspect)]
         self.in_use: set[Slot] = set()  # busy or abandoned
+        self.counts = Counts()
+        self._before = 0
         self.retiring = False
         self.gone = False
         self.disabled_until = float("-inf")
         self.last_used = now
         self.reported = float("-inf")  # when it was last named as idle
+
+    def join(self, counts: Counts) -> None:
+        """Count with these from now on; they may have counted for others before."""
+        self.counts = counts
+        self._before = counts.connected
+
+    @property
+    def requests(self) -> int:
+        """Requests it was given."""
+        return self.counts.connected - self._before
 
     @property
     def load(self) -> int:
@@ -114,6 +130,7 @@ class Process:
             slot = Slot(self, State.BUSY)
         slot.state = State.BUSY
         self.in_use.add(slot)
+        self.counts.connected += 1
         return slot
 
     def put(self, slot: Slot, state: State) -> None:

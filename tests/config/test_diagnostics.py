@@ -137,13 +137,13 @@ def test_what_has_no_effect_is_named_once() -> None:
         server.event-handler = "linux-sysepoll"
         debug.log-request-handling = "enable"
         $HTTP["host"] == "a" { debug.log-request-handling = "disable" }
-        server.modules = ( "mod_status", "mod_fastcgi" )
+        server.modules = ( "mod_webdav", "mod_fastcgi" )
         fastcgi.server = ( "/" => (( "socket" => "/run/a", "tcp-fin-propagate" => "enable" ),
                                    ( "socket" => "/run/b", "tcp-fin-propagate" => "enable" )) )
     """
     notices = load(text, "t").notices
     assert [notice.reason.split(":")[0] for notice in notices] == [
-        '"mod_status" is not supported yet; without its options the server can do without it',
+        '"mod_webdav" is not supported yet; without its options the server can do without it',
         "server.event-handler has no effect here",
         "debug.log-request-handling has no effect here",
         '"tcp-fin-propagate" has no effect here',

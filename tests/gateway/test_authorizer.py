@@ -140,6 +140,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         ("both", "/pre/none", 404, (0, 0)),
     ],
 )
+@pytest.mark.holds("mode", "docroot")
 def test_allowed(site: Site, host: str, target: str, status: int, times: tuple[int, int]) -> None:
     seen = site.both(host, target)
     assert (seen.answer.status, seen.times) == (status, times)
@@ -170,6 +171,7 @@ def test_allowed(site: Site, host: str, target: str, status: int, times: tuple[i
         (b"Status: 500\r\n\r\nbroken", 500),
     ],
 )
+@pytest.mark.holds("mode")
 def test_verdicts(site: Site, verdict: bytes, status: int) -> None:
     seen = site.both("url", "/pre/x", verdict)
     assert seen.answer.status == status

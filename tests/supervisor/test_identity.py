@@ -62,6 +62,7 @@ def limit(pid: int, number: int) -> tuple[int, int]:
     return int(row[1]), int(row[2])
 
 
+@pytest.mark.holds("umask", "nice", "limits")
 def test_umask_priority_and_limits(box: Box) -> None:
     """Each is there when the program runs, and serves."""
     php(
@@ -89,6 +90,7 @@ def test_a_limit_that_leaves_no_room_is_named(box: Box) -> None:
 
 
 @AS_ROOT
+@pytest.mark.holds("user", "group")
 def test_user_and_group(box: Box) -> None:
     """A user of its own brings its own groups; the front keeps its user."""
     php(box, '"user" => "nobody"')
@@ -109,6 +111,7 @@ def test_group_alone(box: Box) -> None:
 
 
 @AS_ROOT
+@pytest.mark.holds("chroot")
 def test_chroot(box: Box, place: Path) -> None:
     """The program is found inside, runs there without a way out, and dies with us."""
     root = jail.furnish(place / "jail", jail.PHP)

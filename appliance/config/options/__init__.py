@@ -7,10 +7,10 @@ answer would depend on, but that is not implemented, accepts only the value that
 anyway.
 
 A new option is one entry in the table of its subject: `server`, `sockets`, `requests`, `files`, `access`,
-`logs` or `gateways`. The keys of a host entry stand in `appliance.config.host_keys`.
+`logs`, `status` or `gateways`. The keys of a host entry stand in `appliance.config.host_keys`.
 """
 
-from appliance.config.options import access, files, gateways, logs, requests, server, sockets
+from appliance.config.options import access, files, gateways, logs, requests, server, sockets, status
 from appliance.config.options.option import Option, Scope, Subject, Type
 
 SUBJECTS = (
@@ -20,6 +20,7 @@ SUBJECTS = (
     Subject("files", "Files", files.TABLE),
     Subject("access", "Who may come in", access.TABLE),
     Subject("logs", "Logs", logs.TABLE),
+    Subject("status", "Status and statistics", status.TABLE),
     Subject("gateways", "Applications behind FastCGI and SCGI", gateways.TABLE),
 )
 """The tables, in the order of a reference."""
