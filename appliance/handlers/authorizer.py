@@ -20,12 +20,13 @@ from appliance.gateway.answer import AnswerHead
 from appliance.gateway.environment import Split
 from appliance.gateway.errors import ProtocolError
 from appliance.gateway.records import AUTHORIZER
-from appliance.handlers.call import Call, Scope, Services
+from appliance.handlers.call import Call
 from appliance.handlers.chain import Site, Transaction
 from appliance.handlers.exchange import PENDING, Exchange, Handler, Outcome
 from appliance.handlers.hosts import Host, Route
 from appliance.handlers.physical import Kind
 from appliance.handlers.rules import Rule, rules, split_found
+from appliance.handlers.scope import Scope, Services
 from appliance.http.response import Header
 
 MOST_VARIABLES = 100

@@ -6,10 +6,6 @@ error says who failed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
-
-from appliance.config import GatewayRule, PoolDefinition, Settings
 from appliance.gateway.answer import AnswerHead, HeadParser
 from appliance.gateway.chunks import Decoder as ChunkDecoder
 from appliance.gateway.environment import Split
@@ -17,90 +13,18 @@ from appliance.gateway.errors import ProtocolError, RequestRefused
 from appliance.gateway.failure import Failure, Stage
 from appliance.gateway.records import RESPONDER
 from appliance.gateway.upstream import Upstream
-from appliance.handlers import physical
-from appliance.handlers.exchange import PENDING, Clock, Exchange, Log, Outcome
+from appliance.handlers.exchange import PENDING, Exchange, Outcome
 from appliance.handlers.hosts import Host, Route
 from appliance.handlers.relay import Relay
+from appliance.handlers.scope import Scope
 from appliance.handlers.sendfile import Sending
-from appliance.http.files import FileCache
 from appliance.http.response import UNKNOWN, Header, Response, error_response
 from appliance.http.spool import Spool
-from appliance.pool.pool import Pool, Slot
+from appliance.pool.pool import Slot
 from appliance.pool.retry import ATTEMPTS, may_retry
 
-HELD = 65536  # octets of an answer that are held back in the hope of its end
-SPOOLED = 1 << 30  # octets of an answer spooled for a slow client before the application has to wait
 STDERR_LINE = 8192
 STDERR = 1 << 18  # octets of an application's error stream that are logged for one request
-
-
-class Desk(Protocol):
-    """A pool at work: see `front.desk`."""
-
-    pool: Pool
-    address: str
-
-    def enter(self, call: Call) -> None: ...
-
-    def leave(self, call: Call) -> None: ...
-
-    def connection(self, slot: Slot) -> Upstream: ...
-
-    def release(self, slot: Slot, reusable: bool) -> None: ...
-
-    def broke(self, slot: Slot, failure: Failure | None) -> None: ...
-
-    def abandon(self, slot: Slot) -> None: ...
-
-
-class Group(Protocol):
-    """The hosts of one entry: see `front.groups`."""
-
-    @property
-    def desks(self) -> Sequence[Desk]: ...
-
-    def tell(self, observer: Callable[[], None]) -> None: ...
-
-
-class Dispatch(Protocol):
-    """All pools at work."""
-
-    def group(self, definition: PoolDefinition) -> Group: ...
-
-    def watch(self, rule: GatewayRule) -> None: ...
-
-
-class Services(Protocol):
-    """What this handler needs of the front."""
-
-    @property
-    def clock(self) -> Clock: ...
-
-    @property
-    def log(self) -> Log: ...
-
-    @property
-    def files(self) -> FileCache: ...
-
-    @property
-    def dispatch(self) -> Dispatch: ...
-
-    def spool(self) -> Spool: ...
-
-
-class Scope:
-    """What the calls of one scope have in common."""
-
-    __slots__ = ("follow_links", "hold", "resolver", "root", "services", "spooled")
-
-    def __init__(self, settings: Settings, services: Services) -> None:
-        self.services = services
-        self.root = settings.string("server.document-root").rstrip("/")
-        self.resolver = physical.build(settings, services)
-        self.follow_links = settings.boolean("server.follow-symlink")
-        streaming = settings.integer("server.stream-response-body")
-        self.hold = 0 if streaming else HELD
-        self.spooled = HELD if streaming == 2 else SPOOLED
 
 
 class Call:

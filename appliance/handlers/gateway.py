@@ -11,11 +11,12 @@ from functools import partial
 
 from appliance.config import PoolDefinition, Settings
 from appliance.gateway.environment import Split
-from appliance.handlers.call import Call, Scope, Services
+from appliance.handlers.call import Call
 from appliance.handlers.exchange import Exchange, Handler, Outcome
 from appliance.handlers.hosts import Route
 from appliance.handlers.physical import Kind
 from appliance.handlers.rules import Rule, rules, split_found
+from appliance.handlers.scope import Scope, Services
 
 
 def build(settings: Settings, services: Services) -> tuple[Handler | None, Handler | None]:

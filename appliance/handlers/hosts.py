@@ -17,7 +17,7 @@ from appliance.pool.balance import BALANCES, NOBODY, Balance, Candidate
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from appliance.handlers.call import Desk, Services
+    from appliance.handlers.scope import Desk, Services
 
 
 class Host:

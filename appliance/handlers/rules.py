@@ -16,8 +16,8 @@ from appliance.gateway.environment import Split, split_match, split_physical, sp
 from appliance.handlers.hosts import Hosts
 
 if TYPE_CHECKING:
-    from appliance.handlers.call import Services
     from appliance.handlers.physical import Physical
+    from appliance.handlers.scope import Services
 
 
 class Rule:
