@@ -111,6 +111,15 @@ KEYS = {
             maximum=1000,
             ours=True,
         ),
+        Key(
+            "resolve-interval",
+            _I,
+            "Time after which a host name is looked up again; 0: at start only.",
+            30,
+            _SECONDS,
+            maximum=65535,
+            ours=True,
+        ),
         Key("user", _S, "User that the processes run as; server.username if unset.", ours=True),
         Key(
             "group",

@@ -179,6 +179,7 @@ class Hosts:
             slots=_slots(given, environment, template),
             template=template,
             weight=_number(given, "weight"),
+            resolve_interval=_number(given, "resolve-interval"),
             user=given.get("user") or self._user,
             # A user of its own brings its own group.
             group=given.get("group") or (None if given.get("user") else self._group),
@@ -233,7 +234,9 @@ class Hosts:
         return None, self._host(host or "127.0.0.1", places), port or 80
 
     def _host(self, host: str, places: dict[str, Position]) -> str:
-        """The host as it is connected to: an address, or a name that is looked up at start."""
+        """The host as it is connected to: an address, or a name that the front looks up."""
+        if host.lower() == "localhost":
+            return "127.0.0.1"  # as in lighttpd, also where it is ::1 as well
         try:
             return str(ipaddress.ip_address(host.removeprefix("[").removesuffix("]")))
         except ValueError:

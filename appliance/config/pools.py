@@ -50,6 +50,7 @@ class PoolDefinition:
     slots: int | None = None
     template: bool = False
     weight: int = 1
+    resolve_interval: int = 30
     user: str | None = None
     group: str | None = None
     chroot: str | None = None

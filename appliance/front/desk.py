@@ -8,7 +8,6 @@ back here.
 from __future__ import annotations
 
 import errno
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -33,9 +32,19 @@ class Desk:
     """See the module's text."""
 
     def __init__(
-        self, definition: PoolDefinition, loop: Loop, log: Log, notify: Callable[[dict[str, Any]], None]
+        self,
+        definition: PoolDefinition,
+        loop: Loop,
+        log: Log,
+        notify: Callable[[dict[str, Any]], None],
+        address: str = "",
+        process: str = "",
     ) -> None:
-        """`notify` sends a message to the supervisor."""
+        """`notify` sends a message to the supervisor.
+
+        A host that we do not start is at `address` ("unix:/path" or "host:port"; "": it will `settle`), and
+        `process` is its name.
+        """
         self.definition = definition
         self._loop = loop
         self._log = log
@@ -50,15 +59,14 @@ class Desk:
         self._doubted: set[str] = set()  # processes that could not be connected to a moment ago
         self.requests = 0  # answered or failed
         self.pool = Pool(definition, self._retired, self._released)
-        self.address = _name(definition)  # what hashes and messages know the host by
+        self.address = address or place(definition)  # what hashes and messages know the host by
         self.health: Health | None = None  # of a host that we do not start
         if definition.command:
             self._watch_idle()
         else:
-            address = _address(definition, log)
-            self.health = Health(definition, address or self.address, log)
-            if address is not None:
-                self.pool.process_up(definition.name, address, definition.slots, 0, loop.now())
+            self.health = Health(definition, self.address, log)
+            if address:
+                self._settle(process or definition.name)
 
     # Calls
 
@@ -202,6 +210,38 @@ class Desk:
         """An internal error."""
         self._log.error(text)
 
+    # A host whose address is looked up
+
+    def expect(self) -> None:
+        """Its address will be known in a moment: requests wait."""
+        self.pool.asked(1)
+
+    def settle(self, address: str, process: str) -> None:
+        """This is its address; `process` is its name from now on."""
+        if self.health is not None:
+            self.health.answers(self._loop.now())
+            self.health.address = address
+        self.address = address
+        self._failing = ""
+        self._settle(process)
+
+    def _settle(self, process: str) -> None:
+        self.pool.process_up(process, self.address, self.definition.slots, 0, self._loop.now())
+
+    def unresolved(self, reason: str, advice: str) -> None:
+        """It has no address, for now."""
+        if self.health is not None:
+            self.health.failed(reason, advice, self._loop.now())
+        self.state("failing", reason)
+
+    def dissolve(self, reason: str) -> None:
+        """It is no host of ours any more: what runs there may end, what waits goes elsewhere."""
+        self._failing = reason
+        for name in list(self.pool.processes):
+            self.retire(name)
+        for call in self.pool.dismiss():
+            call.refused(reason)
+
     # What the supervisor says
 
     def process_up(self, name: str, address: str, slots: int | None, suspect: int) -> None:
@@ -257,7 +297,8 @@ class Desk:
         self._tell("release", returned.process, slots=returned.slots)
 
     def _retired(self, name: str) -> None:
-        self._tell("retired", name)
+        if self.definition.spawned:
+            self._tell("retired", name)
 
     def _tell(self, kind: str, process: str, **more: Any) -> None:
         self._notify({"type": kind, "pool": self.definition.name, "process": process, **more})
@@ -292,26 +333,16 @@ class Desk:
         self._loop.call_later(IDLE_TICK, self._watch_idle)
 
 
-def _name(definition: PoolDefinition) -> str:
-    return f"unix:{definition.socket}" if definition.socket else f"{definition.host}:{definition.port}"
+def join(host: str, port: int) -> str:
+    """An address as it is written: "10.0.0.1:9000", "[::1]:9000"."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _address(definition: PoolDefinition, log: Log) -> str | None:
-    """Where a host that we do not start is.
-
-    A name is looked up here, once: on the loop it would stall everybody.
-    """
+def place(definition: PoolDefinition) -> str:
+    """Where an application is that we do not start, as the configuration says it."""
     if definition.socket:
-        return _name(definition)
-    host = definition.host or "127.0.0.1"
-    try:
-        found = socket.getaddrinfo(host, definition.port, type=socket.SOCK_STREAM)[0][4][0]
-    except OSError as error:
-        log.error(
-            f"{definition.name}: no address for the host {host!r} ({error.strerror}); mend that and reload"
-        )
-        return None
-    return f"[{found}]:{definition.port}" if ":" in str(found) else f"{found}:{definition.port}"
+        return f"unix:{definition.socket}"
+    return join(definition.host or "127.0.0.1", definition.port)
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

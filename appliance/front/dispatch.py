@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from appliance.config import GatewayRule, PoolDefinition
+from appliance.front.desk import Desk, place
 from appliance.front.groups import Group
+from appliance.front.names import NamedGroup, is_address
 from appliance.front.outages import Outages
 from appliance.handlers.exchange import Log
+from appliance.http.loop import Loop, WorkerPool
 from appliance.pool.pool import Pool
+
+LOOKUPS = 2  # names that are looked up at the same time
+BACKLOG = 256
 
 
 class Dispatch:
@@ -60,3 +66,24 @@ class Dispatch:
     def status(self) -> dict[str, Any]:
         """Load of all pools."""
         return {name: group.status() for name, group in self._groups.items()}
+
+
+def groups(
+    definitions: Iterable[PoolDefinition], loop: Loop, log: Log, notify: Callable[[dict[str, Any]], None]
+) -> dict[str, Group]:
+    """The hosts of these pools, by the pool's name; `notify` sends a message to the supervisor."""
+
+    def make(definition: PoolDefinition, address: str, process: str) -> Desk:
+        return Desk(definition, loop, log, notify, address, process)
+
+    found = {}
+    workers = None
+    for definition in definitions:
+        if definition.spawned:
+            found[definition.name] = Group(Desk(definition, loop, log, notify))
+        elif definition.socket or is_address(definition.host or ""):
+            found[definition.name] = Group(make(definition, place(definition), definition.name))
+        else:
+            workers = workers or WorkerPool(loop, LOOKUPS, BACKLOG)
+            found[definition.name] = NamedGroup(definition, make, workers, loop, log)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from appliance.front.desk import Desk
@@ -10,6 +10,8 @@ from appliance.front.desk import Desk
 
 class Group:
     """One host that is always the same."""
+
+    changes = False  # whether `desks` may change
 
     def __init__(self, desk: Desk) -> None:
         self.desks: tuple[Desk, ...] = (desk,)
@@ -24,10 +26,17 @@ class Group:
         for desk in self.desks:
             desk.drain(spare)
 
+    def _changed(self) -> None:
+        for observer in self._observers:
+            observer()
+
     def status(self) -> dict[str, Any]:
         """For `fcgibox status`: the sums of all hosts."""
+        return self._sum(self.desks)
+
+    def _sum(self, desks: Sequence[Desk]) -> dict[str, Any]:
         total: dict[str, Any] = {"requests": 0, "waiting": 0, "processes": {}, "taken": {}}
-        for desk in self.desks:
+        for desk in desks:
             status = desk.status()
             total["requests"] += status["requests"]
             total["waiting"] += status["waiting"]

@@ -36,7 +36,8 @@ class Health:
     def unreachable(self, failure: Failure, now: float) -> None:
         """Connecting failed."""
         number = f", errno {failure.error}" if failure.error else ""
-        self.failed(f"{failure.reason}{number}", self._advice(failure), now)
+        pause = f"it is tried again after disable-time = {self._definition.disable_time} s"
+        self.failed(f"{failure.reason}{number}", f"{self._advice(failure)}; {pause}", now)
 
     def failed(self, reason: str, advice: str, now: float) -> None:
         """It is out; told only if it was not out before."""
@@ -44,10 +45,7 @@ class Health:
             return
         self.down = f"{self.address} is down: {reason}"
         self._since = now
-        self._log.warning(
-            f"{self.name}: {self.address} is down: {reason}; it gets no requests for disable-time ="
-            f" {self._definition.disable_time} s and is then tried again; {advice}"
-        )
+        self._log.warning(f"{self.name}: {self.down}; {advice}")
         self._tell()
 
     def answers(self, now: float) -> None:

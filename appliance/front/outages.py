@@ -46,6 +46,7 @@ class _Rule:
         for health in self._healths:
             if health not in known:
                 health.tell(self.look)
+        self.look()
 
     def look(self) -> None:
         """One of the hosts is down or back."""

@@ -17,9 +17,7 @@ from typing import Any
 from gevent.event import Event
 
 from appliance.config import Configuration
-from appliance.front.desk import Desk
-from appliance.front.dispatch import Dispatch
-from appliance.front.groups import Group
+from appliance.front.dispatch import Dispatch, groups
 from appliance.front.options import FrontOptions
 from appliance.front.services import FrontLog, Services
 from appliance.front.sites import Sites
@@ -83,9 +81,7 @@ class Front:
         self._started = self.loop.now()
         self._channel = Channel(socket.socket(fileno=channel_fd))
         self._channel_watcher = self.loop.watcher(channel_fd, self.on_channel)
-        dispatch = Dispatch(
-            {pool.name: Group(Desk(pool, self.loop, log, self._tell)) for pool in configuration.pools()}, log
-        )
+        dispatch = Dispatch(groups(configuration.pools(), self.loop, log, self._tell), log)
         workers = WorkerPool(self.loop, max(2, os.cpu_count() or 1), WORKER_BACKLOG)
         self.services = Services(
             self.loop,

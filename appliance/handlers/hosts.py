@@ -45,7 +45,7 @@ class Hosts:
             for definition in rule.pools
         ]
         self.hosts: tuple[Host, ...]
-        self.sole: Host | None  # the host, where there is one
+        self.sole: Host | None  # the host, where there is one and always will be
         self._balance: Balance
         for _, group, _ in self._entries:
             group.tell(self._arrange)
@@ -59,7 +59,8 @@ class Hosts:
             for definition, group, parameters in self._entries
             for desk in group.desks
         )
-        self.sole = self.hosts[0] if len(self.hosts) == 1 else None
+        changes = any(group.changes for _, group, _ in self._entries)
+        self.sole = self.hosts[0] if len(self.hosts) == 1 and not changes else None
         self._balance = self._make(
             [Candidate(host.desk.pool, host.desk.address, host.definition.weight) for host in self.hosts]
         )

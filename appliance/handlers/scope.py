@@ -43,6 +43,8 @@ class Desk(Protocol):
 class Group(Protocol):
     """The hosts of one entry: see `front.groups`."""
 
+    changes: bool
+
     @property
     def desks(self) -> Sequence[Desk]: ...
 

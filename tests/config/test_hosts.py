@@ -52,7 +52,7 @@ def test_every_key_is_understood() -> None:
         "connect-timeout" => 1, "write-timeout" => 2, "read-timeout" => 3, "tcp-fin-propagate" => "disable",
         "upgrade" => "disable", "slots" => 7, "template" => "enable", "user" => "joe", "group" => "staff",
         "exclusive" => ( "/srv/data" ), "queue-length" => 5, "queue-timeout" => 6,
-        "weight" => 8,
+        "weight" => 8, "resolve-interval" => 9,
         "chroot" => "/srv/jail", "umask" => "027", "nice" => "-5",
         "limits" => ( "nofile" => "10:20", "core" => 0 )
         """
@@ -94,6 +94,7 @@ def test_every_key_is_understood() -> None:
         queue_length=5,
         queue_timeout=6,
         weight=8,
+        resolve_interval=9,
     )
     defaults = PoolDefinition("app", "fastcgi", host="::1", port=9000)
     untouched = {

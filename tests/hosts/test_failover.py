@@ -7,6 +7,8 @@ import socket
 import threading
 from pathlib import Path
 
+import pytest
+
 from tests.box import Box
 from tests.hosts.conftest import Start
 from tests.hosts.site import configuration
@@ -64,8 +66,9 @@ def test_one_host_alone(box: Box, place: Path) -> None:
         assert box.get("/").status == 503
         line = box.wait_log("is down")
         assert re.search(
-            rf"127\.0\.0\.1:{port} is down: Connection refused, errno 111; .*disable-time = 1 s.*"
-            rf"nothing listens there: start the application, or mend the address \(.*box\.conf:\d+",
+            rf"127\.0\.0\.1:{port} is down: Connection refused, errno 111; nothing listens there: start the"
+            r" application, or mend the address \(.*box\.conf:\d+:\d+\); it is tried again after"
+            r" disable-time = 1 s",
             line,
         )
         box.wait_log(f"answered with 503: 127.0.0.1:{port} is down: Connection refused")
@@ -84,6 +87,7 @@ def test_a_full_backlog_sends_a_request_to_the_next_host(box: Box, place: Path, 
         box.wait_log("its backlog is full")
 
 
+@pytest.mark.slow
 def test_a_silent_machine_costs_one_connect_timeout_and_then_nobody_waits(
     box: Box, place: Path, start: Start
 ) -> None:
