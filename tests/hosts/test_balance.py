@@ -104,6 +104,7 @@ def test_a_client_stays_with_its_host_as_in_lighttpd(
 
 
 @pytest.mark.holds("weight")
+@pytest.mark.holds("weight")
 def test_weights(box: Box, place: Path, start: Start) -> None:
     heavy, light = start("heavy"), start("light")
     box.serve(configuration(place, [f'{heavy.entry}, "weight" => 3 )', light], "round-robin"))

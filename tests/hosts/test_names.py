@@ -51,6 +51,7 @@ def shares(box: Box, count: int) -> Counter[str]:
     return Counter(answer.text for answer in answers)
 
 
+@pytest.mark.holds("resolve-interval", "host")
 def test_every_address_is_a_host_and_the_set_changes(
     box: Box, place: Path, start: Start, names: NameServer
 ) -> None:
