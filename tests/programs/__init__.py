@@ -1,0 +1,1 @@
+"""Programs of other people behind our gateway, each with the configuration of docs/programs.md."""
