@@ -45,6 +45,7 @@ test: $(STAMPS)/test ## all quick tests, after installing what they need (ARGS='
 
 test-all: $(STAMPS)/test $(STAMPS)/freeze ## the slow tests too, and those of the frozen program
 	@build/install-packages test
+	@build/install-packages slow
 	$(PYTEST) $(ARGS)
 	$(MAKE) freeze
 	FCGIBOX_PROGRAM=dist/fcgibox $(PYTEST) $(FROZEN_TESTS)
