@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -70,12 +71,11 @@ def owner(pid: int) -> int:
 def unix_listeners(pid: int) -> set[str]:
     """Paths of the unix sockets that the process has open and listens on."""
     inodes = set()
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            if match := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(entry)):
-                inodes.add(match[1])
-        except FileNotFoundError:
-            continue
+    with contextlib.suppress(FileNotFoundError):  # the process has ended
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # or closed this one
+                if match := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(entry)):
+                    inodes.add(match[1])
     rows = (line.split(maxsplit=7) for line in Path("/proc/net/unix").read_text().splitlines()[1:])
     listening = 0x10000  # __SO_ACCEPTCON in the flags
     return {row[7] for row in rows if len(row) == 8 and row[6] in inodes and int(row[3], 16) & listening}

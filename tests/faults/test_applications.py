@@ -74,7 +74,7 @@ def test_a_reload_leaves_no_kept_client_without_an_answer(box: Box, place: Path)
         while received < 8 << 20 and (data := wire.sock.recv(1 << 20)):
             received += len(data)
         assert received >= 8 << 20
-        assert wire.closed(5), "the front that leaves ends the connection"
+        assert wire.closed(20), "the front that leaves ends the connection"
     assert box.fetch("/app?hello", timeout=5).status == 200
 
 

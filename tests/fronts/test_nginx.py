@@ -98,7 +98,7 @@ def test_kept_connections_to_two_processes(nginx: Nginx, projects: Projects, pla
 
         crowd.run(12, 10, ask)
         assert not crowd.failures, (crowd.failures[:3], nginx.log())
-        assert crowd.longest < 5
+        assert crowd.longest < 20
 
 
 def test_kept_connections_to_one_socket_of_two_processes(nginx: Nginx, place: Path) -> None:
@@ -147,7 +147,7 @@ def _while_one_is_busy(nginx: Nginx, place: Path, ask: Callable[[int], None], cl
     try:
         crowd = Crowd()
         crowd.run(clients, 10, ask)
-        assert not crowd.failures and crowd.longest < 5, (crowd, nginx.log())
+        assert not crowd.failures and crowd.longest < 20, (crowd, nginx.log())
     finally:
         marker.unlink()
         slow.join()
