@@ -37,8 +37,8 @@ def sections() -> dict[str, Section]:
     return found
 
 
-def together(texts: dict[str, str]) -> str:
-    """Several configurations as one: each counts for the host that it is given."""
+def together(texts: dict[str, str], root: str = "/var/empty") -> str:
+    """Several configurations as one: each counts for the host that it is given; `root` for all others."""
     modules: dict[str, None] = {}
     blocks = []
     for host, text in texts.items():
@@ -46,7 +46,7 @@ def together(texts: dict[str, str]) -> str:
         assert listed
         modules.update(dict.fromkeys(re.findall(r'"\w+"', listed[1])))
         blocks.append(f'$HTTP["host"] == "{host}" {{\n{text.replace(listed[0], "")}}}\n')
-    outermost = f'server.document-root = "/var/empty"\nserver.modules = ( {", ".join(modules)} )\n'
+    outermost = f'server.document-root = "{root}"\nserver.modules = ( {", ".join(modules)} )\n'
     return outermost + "".join(blocks)
 
 

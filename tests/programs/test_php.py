@@ -70,7 +70,7 @@ def test_path_info_and_php_self(box: Box, lighttpd: Lighttpd, place: Path, www: 
             )
             for name, (fix, broken) in ways.items()
         }
-        server.serve(together(texts).replace('"/var/empty"', f'"{place}/www"', 1))
+        server.serve(together(texts, str(www)))
     for name in ("broken", "plain"):
         found = paths(box, "/a.php/x/y", name)
         assert found == paths(lighttpd, "/a.php/x/y", name)
