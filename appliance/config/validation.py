@@ -144,6 +144,9 @@ class Validation:
         if option.name in ("accesslog.filename", "server.errorlog") and str(value.content).startswith("|"):
             self._report.error(value.position, "logging into a command is not supported yet", "name a file")
             return False
+        if option.name == "server.chroot" and value.content and not str(value.content).startswith("/"):
+            self._report.error(value.position, "server.chroot is an absolute path")
+            return False
         if option.name == "server.socket-perms" and value.content:
             try:
                 socket_permissions(str(value.content))

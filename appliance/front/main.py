@@ -1,4 +1,5 @@
-"""The front process begins here: forked from the supervisor, already without privileges.
+"""The front process begins here: forked from the supervisor, already without privileges unless it has a
+chroot to enter.
 
 Nothing of gevent may be imported before this function runs, and nothing else before the standard library is
 patched: that is why the imports stand inside.
@@ -31,4 +32,10 @@ def run(
 
     from appliance.front.server import Front
 
-    return Front(configuration, listeners, channel_fd, logs, options).run()
+    front = Front(configuration, listeners, channel_fd, logs, options)
+    if options.confine is not None:
+        from appliance.front import confined
+
+        confined.prepare()
+        options.confine()
+    return front.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -14,3 +15,4 @@ class FrontOptions:
     connection_limit: int  # client connections at once, from RLIMIT_NOFILE and server.max-connections
     spool_directory: str  # where bodies are spooled; the front can write there
     graceful_limit: float  # seconds that requests have to end when the front leaves
+    confine: Callable[[], None] | None = None  # enters the chroot and gives root up; None: that is done

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from appliance.gateway.errors import RequestRefused
 from appliance.gateway.records import PairPrefix, pair
+from appliance.gateway.roots import Roots
 from appliance.gateway.sendfile import simplified
 from appliance.http.request import Request
 
@@ -177,9 +178,26 @@ class Parameters:
     `server_software` is `server.tag`, `server_name` is `server.name` ("" if unset: the Host of the request).
     """
 
-    __slots__ = ("_authorizer", "_constants", "_fields", "_scripts", "_server_name", "_software", "_strip")
+    __slots__ = (
+        "_authorizer",
+        "_constants",
+        "_fields",
+        "_roots",
+        "_scripts",
+        "_server_name",
+        "_software",
+        "_strip",
+    )
 
-    def __init__(self, definition: PoolDefinition, server_software: str, server_name: str = "") -> None:
+    def __init__(
+        self,
+        definition: PoolDefinition,
+        server_software: str,
+        server_name: str = "",
+        roots: Roots | None = None,
+    ) -> None:
+        # What `docroot` says is the application's view already.
+        self._roots = roots if definition.docroot is None else None
         # SCGI has no roles: there an authorizer sees what a responder of a request without a body sees.
         self._authorizer = definition.mode == "authorizer" and definition.protocol == "fastcgi"
         self._strip = _octets(definition.strip_request_uri.rstrip("/"))
@@ -256,7 +274,14 @@ class Parameters:
 
     def _remember_script(self, split: Split) -> bytes:
         """SCRIPT_NAME to DOCUMENT_ROOT."""
-        pairs = []
+        key, pairs = split, []
+        if self._roots is not None:
+            name = self._roots.to_application
+            split = split._replace(
+                script_filename=name(split.script_filename),
+                document_root=name(split.document_root),
+                path_translated=name(split.path_translated),
+            )
         if not self._authorizer:
             pairs.append((b"SCRIPT_NAME", split.script_name))
             if split.path_info:
@@ -264,7 +289,7 @@ class Parameters:
         pairs += [(b"SCRIPT_FILENAME", split.script_filename), (b"DOCUMENT_ROOT", split.document_root)]
         if len(self._scripts) >= _CONSTANTS_KEPT:
             self._scripts.clear()
-        encoded = self._scripts[split] = b"".join(pair(name, _octets(text)) for name, text in pairs)
+        encoded = self._scripts[key] = b"".join(pair(name, _octets(text)) for name, text in pairs)
         return encoded
 
     def _remember(self, key: tuple[object, ...], request: Request) -> bytes:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
+from appliance.gateway.roots import Roots
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -22,8 +24,9 @@ class Refusal:
     reason: str
 
 
-def resolve(value: bytes, docroots: Sequence[str] = ()) -> str | Refusal:
-    """The path that a `value` of X-Sendfile names, or why it is refused. `docroots` are absolute."""
+def resolve(value: bytes, docroots: Sequence[str] = (), roots: Roots | None = None) -> str | Refusal:
+    """The path that a `value` of X-Sendfile names, or why it is refused. `docroots` are absolute, and the
+    front's names; with `roots` the value is a name of the application's."""
     try:
         path = unquote_to_bytes(value).decode("utf-8")
     except UnicodeDecodeError:
@@ -35,6 +38,11 @@ def resolve(value: bytes, docroots: Sequence[str] = ()) -> str | Refusal:
     if not path.startswith("/"):
         return Refusal(502, f"X-Sendfile {path!r} is not an absolute path")
     path = simplified(path)
+    if roots is not None:
+        inside = roots.to_front(path)
+        if inside is None:
+            return Refusal(404, f"X-Sendfile {path!r} is outside of server.chroot ({roots.front})")
+        path = inside
     # The slash keeps /srv/trac-private out of /srv/trac.
     if docroots and docroot(path, docroots) is None:
         return Refusal(403, f"X-Sendfile {path!r} is not below x-sendfile-docroot ({', '.join(docroots)})")
@@ -66,7 +74,7 @@ class Piece:
         return self.first, max(0, end - self.first)
 
 
-def pieces(value: bytes, docroots: Sequence[str] = ()) -> list[Piece] | Refusal:
+def pieces(value: bytes, docroots: Sequence[str] = (), roots: Roots | None = None) -> list[Piece] | Refusal:
     """The parts that a `value` of X-Sendfile2 names ("path first-last, path first-"), or why it is refused.
 
     A path is encoded as for X-Sendfile, and its commas as well; "last" is inclusive.
@@ -83,7 +91,7 @@ def pieces(value: bytes, docroots: Sequence[str] = ()) -> list[Piece] | Refusal:
             return Refusal(
                 502, f"X-Sendfile2 {text[:512]!r} is no path with a range, such as /srv/a%20b 0-99"
             )
-        path = resolve(matched[1], docroots)
+        path = resolve(matched[1], docroots, roots)
         if isinstance(path, Refusal):
             return path
         found.append(Piece(path, int(matched[2]), int(matched[3]) if matched[3] else None))

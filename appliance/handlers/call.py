@@ -233,7 +233,10 @@ class Call:
             self._relay.finish()
         elif head.sendfile is not None:
             sending = Sending(
-                self._host.definition, self._scope.services.files, follow_links=self._scope.follow_links
+                self._host.definition,
+                self._scope.services.files,
+                follow_links=self._scope.follow_links,
+                chroot=self._scope.chroot,
             )
             self._exchange.respond(sending.answer(self._exchange.request, head, self._object))
         else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from appliance.config import GatewayRule, PoolDefinition, Settings
 from appliance.gateway.environment import Parameters, Split
+from appliance.gateway.roots import roots
 from appliance.http.request import Request
 from appliance.pool.balance import BALANCES, NOBODY, Balance, Candidate
 
@@ -38,10 +39,15 @@ class Hosts:
 
     def __init__(self, rule: GatewayRule, balance: str, settings: Settings, services: Services) -> None:
         software, name = settings.string("server.tag"), settings.optional_string("server.name") or ""
+        chroot = settings.optional_string("server.chroot")
         self._clock = services.clock
         self._make = BALANCES[balance]
         self._entries = [
-            (definition, services.dispatch.group(definition), Parameters(definition, software, name))
+            (
+                definition,
+                services.dispatch.group(definition),
+                Parameters(definition, software, name, roots(definition, chroot)),
+            )
             for definition in rule.pools
         ]
         self.hosts: tuple[Host, ...]

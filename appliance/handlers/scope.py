@@ -80,12 +80,13 @@ class Services(Protocol):
 class Scope:
     """What the calls of one scope have in common."""
 
-    __slots__ = ("follow_links", "hold", "resolver", "root", "services", "spooled")
+    __slots__ = ("chroot", "follow_links", "hold", "resolver", "root", "services", "spooled")
 
     def __init__(self, settings: Settings, services: Services) -> None:
         self.services = services
         self.root = settings.string("server.document-root").rstrip("/")
         self.resolver = physical.build(settings, services)
+        self.chroot = settings.optional_string("server.chroot")
         self.follow_links = settings.boolean("server.follow-symlink")
         streaming = settings.integer("server.stream-response-body")
         self.hold = 0 if streaming else HELD

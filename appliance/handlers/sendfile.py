@@ -12,6 +12,7 @@ from collections.abc import Callable
 from appliance.config import PoolDefinition
 from appliance.gateway import sendfile
 from appliance.gateway.answer import AnswerHead
+from appliance.gateway.roots import roots
 from appliance.gateway.sendfile import Piece, Refusal
 from appliance.http.files import FileCache, refusal
 from appliance.http.opening import Unavailable, failure, open_regular
@@ -22,11 +23,15 @@ from appliance.http.response import FileBody, OpenFile, Response
 class Sending:
     """What one application may send."""
 
-    __slots__ = ("_definition", "_files", "_follow_links")
+    __slots__ = ("_definition", "_files", "_follow_links", "_roots")
 
-    def __init__(self, definition: PoolDefinition, files: FileCache, *, follow_links: bool) -> None:
-        """`follow_links`: server.follow-symlink; otherwise no link below x-sendfile-docroot is followed."""
+    def __init__(
+        self, definition: PoolDefinition, files: FileCache, *, follow_links: bool, chroot: str | None = None
+    ) -> None:
+        """`follow_links`: server.follow-symlink; otherwise no link below x-sendfile-docroot is followed.
+        `chroot`: server.chroot, the front's."""
         self._definition = definition
+        self._roots = roots(definition, chroot)
         self._files = files
         self._follow_links = follow_links
 
@@ -42,7 +47,7 @@ class Sending:
             return refusal(unavailable)
 
     def _file(self, request: Request, head: AnswerHead, value: bytes) -> Response:
-        path = sendfile.resolve(value, self._definition.x_sendfile_docroots)
+        path = sendfile.resolve(value, self._definition.x_sendfile_docroots, self._roots)
         if isinstance(path, Refusal):
             raise Unavailable(path.status, path.reason)
         try:
@@ -51,7 +56,7 @@ class Sending:
             raise _explained(unavailable, "X-Sendfile", path) from None
 
     def _parts(self, request: Request, head: AnswerHead, value: bytes) -> Response:
-        pieces = sendfile.pieces(value, self._definition.x_sendfile_docroots)
+        pieces = sendfile.pieces(value, self._definition.x_sendfile_docroots, self._roots)
         if isinstance(pieces, Refusal):
             raise Unavailable(pieces.status, pieces.reason)
         bodies: list[FileBody] = []

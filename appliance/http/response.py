@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from html import escape
 from http import HTTPStatus
 from typing import Protocol
 
@@ -149,8 +150,6 @@ def error_response(
     """A small page of our own. `text` is for the visitor: what happened and what to do, never a path of this
     machine.
     """
-    from html import escape
-
     page = _PAGE.format(status=status, phrase=escape(reason_phrase(status)), text=escape(text))
     fields = [(b"Content-Type", b"text/html; charset=utf-8"), *(headers or [])]
     return Response(status, fields, page.encode(), close=close)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import ctypes
 import enum
 import functools
@@ -167,6 +168,12 @@ _TO_BCRYPT = bytes.maketrans(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
     b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
 )
+
+
+def load_library() -> None:
+    """Load libcrypt now, for a process that will not find it later; if there is none, `matches` says so."""
+    with contextlib.suppress(FormatError):
+        _libcrypt()
 
 
 @functools.cache

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.config import PoolDefinition
+from appliance.config.listener import check_socket_path
 from appliance.errors import UserError
 from appliance.supervisor import rundir
+from appliance.supervisor.chroot import outside
 from appliance.supervisor.guardian import Guardian
 from appliance.supervisor.holders import holder_of_port
 from appliance.supervisor.identity import Identity
@@ -32,6 +34,8 @@ class Bound:
 
     listener: socket.socket
     address: str
+    place: str
+    """The address as we see it: a front in a chroot reaches sockets below that."""
 
 
 class Addresses:
@@ -47,25 +51,25 @@ class Addresses:
         """A free address for one more process, only the front may connect to it. UserError: it cannot be
         had."""
         number = 0
-        while (address := self._address(definition, number)) in self._taken:
+        while (place := self._place(address := self._address(definition, number), front)) in self._taken:
             number += 1
         try:
-            if address.startswith("unix:"):
-                listener = self._bind_unix(address.removeprefix("unix:"), definition, front)
+            if place.startswith("unix:"):
+                listener = self._bind_unix(place.removeprefix("unix:"), definition, front)
             else:
                 listener = self._bind_port(definition, number)
         except OSError as error:
-            directory = os.path.dirname(address.removeprefix("unix:"))
+            directory = os.path.dirname(place.removeprefix("unix:"))
             missing = error.errno == errno.ENOENT and f"there is no directory {directory}; create it"
-            raise UserError(f"cannot listen on {address}: {missing or error.strerror}") from error
-        self._taken.add(address)
-        return Bound(listener, address)
+            raise UserError(f"cannot listen on {place}: {missing or error.strerror}") from error
+        self._taken.add(place)
+        return Bound(listener, address, place)
 
-    def free(self, address: str) -> None:
+    def free(self, place: str) -> None:
         """Its process is dead."""
-        self._taken.discard(address)
-        if address.startswith("unix:"):
-            path = address.removeprefix("unix:")
+        self._taken.discard(place)
+        if place.startswith("unix:"):
+            path = place.removeprefix("unix:")
             remove_unix(path)
             self._guardian.discard_socket(path)
             directory = Path(path).parent
@@ -91,9 +95,19 @@ class Addresses:
             return f"{definition.host or '127.0.0.1'}:{definition.port + number}"
         return f"unix:{self._run_directory / definition.name}-{number}.sock"
 
+    def _place(self, address: str, front: Identity) -> str:
+        if not address.startswith("unix:"):
+            return address
+        path = outside(front.root, address.removeprefix("unix:"))
+        try:
+            check_socket_path(path)
+        except ValueError as error:
+            raise UserError(f"cannot listen on {path}: {error}; choose a shorter server.chroot") from None
+        return f"unix:{path}"
+
     def _bind_unix(self, path: str, definition: PoolDefinition, front: Identity) -> socket.socket:
         directory = Path(path).parent
-        if directory != self._run_directory and rundir.prepare_another(directory, front.gid):
+        if directory != self._run_directory and rundir.prepare_another(directory, front.gid, front.root):
             self._made.add(directory)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # Its mode from the first moment on: a chmod afterwards would follow a link that somebody put there.

@@ -46,6 +46,9 @@ class Application:
 
     name: str
     address: str
+    """As the front reaches it."""
+    place: str
+    """As `Addresses` knows it."""
     output: Output
     started: float
     pid: int | None = None
@@ -207,7 +210,7 @@ class Applications:
             self._not_started(process, str(error), ())
             return
         output = Output(partial(self._log, process, "notice"), around.loop.now)
-        self.processes[process] = Application(process, bound.address, output, around.loop.now())
+        self.processes[process] = Application(process, bound.address, bound.place, output, around.loop.now())
         around.loop.watch(output.reader, READ, partial(self._read, output))
         if self.template is not None:
             self.template.fork(process, bound.listener, output)
@@ -303,7 +306,7 @@ class Applications:
     def _put_away(self, application: Application) -> None:
         self._around.loop.forget(application.output.reader)
         application.output.close()
-        self._around.addresses.free(application.address)
+        self._around.addresses.free(application.place)
 
     def _end(self, process: str, *, urgent: bool) -> None:
         application = self.processes.get(process)

@@ -11,6 +11,7 @@ import os
 import stat
 from dataclasses import dataclass
 
+from appliance.supervisor.chroot import outside
 from appliance.supervisor.opening import open_meant
 
 LIMIT = 4 << 20
@@ -31,11 +32,16 @@ class Watch:
     """Some files, by path."""
 
     def __init__(self) -> None:
+        self._root: str | None = None
         self._stamps: dict[str, _Stamp | None] = {}
         self.current: dict[str, Snapshot] = {}
 
-    def follow(self, paths: tuple[str, ...]) -> list[Snapshot]:
-        """Watch exactly these from now on; what is new or changed is the answer."""
+    def follow(self, paths: tuple[str, ...], root: str | None = None) -> list[Snapshot]:
+        """Watch exactly these from now on, below the front's chroot `root`; what is new or changed is the
+        answer."""
+        if root != self._root:
+            self._root = root
+            self._stamps = dict.fromkeys(self._stamps, ())
         for path in set(self._stamps) - set(paths):
             del self._stamps[path], self.current[path]
         for path in paths:
@@ -47,10 +53,11 @@ class Watch:
         """Read what has changed since the last look."""
         changed = []
         for path, known in self._stamps.items():
-            stamp = _stamp(path)
+            place = outside(self._root, path)
+            stamp = _stamp(place)
             if stamp == known:
                 continue
-            snapshot = _read(path)
+            snapshot = _read(place, path)
             self._stamps[path] = stamp
             if self.current.get(path) != snapshot:
                 self.current[path] = snapshot
@@ -67,10 +74,10 @@ def _stamp(path: str) -> _Stamp | None:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _read(path: str) -> Snapshot:
+def _read(place: str, path: str) -> Snapshot:
     try:
         # Opening a FIFO would wait for a writer for ever.
-        fd = open_meant(path, os.O_RDONLY | os.O_NONBLOCK)
+        fd = open_meant(place, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         return Snapshot(path, None, error.strerror)
     with os.fdopen(fd, "rb") as file:

@@ -25,7 +25,7 @@ from appliance.supervisor.logs import Logs
 from appliance.supervisor.loop import READ, WRITE, Loop, Timer
 from appliance.supervisor.output import Output
 from appliance.supervisor.plan import Plan
-from appliance.supervisor.processes import describe_exit, fork_child
+from appliance.supervisor.processes import confine, describe_exit, fork_child
 
 READY_LIMIT = 30.0
 """Seconds from the fork to "ready"."""
@@ -77,7 +77,8 @@ class Fronts:
         try:
             pid = fork_child(
                 partial(self._become_front, plan, listeners, theirs.fileno(), logs, self._generation),
-                plan.front,
+                # A front with a chroot imports what it needs first, and changes then.
+                plan.front if plan.front.root is None else None,
                 {*listeners.values(), *logs.values(), theirs.fileno()},
                 output.writer,
             )
@@ -104,7 +105,12 @@ class Fronts:
 
         resource.setrlimit(resource.RLIMIT_NOFILE, (plan.descriptors, plan.descriptors))
         options = FrontOptions(
-            self.started, generation, plan.connection_limit, plan.spool_directory, self._graceful_limit
+            self.started,
+            generation,
+            plan.connection_limit,
+            plan.spool_directory,
+            self._graceful_limit,
+            None if plan.front.root is None else partial(confine, plan.front, os.getppid()),
         )
         return self._entry(plan.configuration, listeners, channel_fd, logs, options)
 

@@ -96,7 +96,7 @@ def root_directory(path: str | None, what: str) -> str | None:
         )
     if not os.path.isdir(path):
         raise UserError(f"{what}: there is no directory {path}; `mkdir -p {path}` creates it")
-    return os.path.realpath(path)
+    return os.path.normpath(path)
 
 
 def _user(name: str, what: str) -> pwd.struct_passwd:

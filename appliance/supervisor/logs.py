@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterable
 
 from appliance.errors import UserError
+from appliance.supervisor.chroot import outside
 from appliance.supervisor.opening import open_meant
 
 _STREAMS = {"-": 1, "/dev/stdout": 1, "/proc/self/fd/1": 1, "/dev/stderr": 2, "/proc/self/fd/2": 2}
@@ -23,14 +24,16 @@ ERROR = "error"
 class Logs:
     """Descriptors by name: "error", and each access log by its file name in the configuration."""
 
-    def __init__(self, error_log: str | None, access_logs: Iterable[str]) -> None:
-        """Opens all of them. Raises UserError for one that cannot be opened."""
-        self.error_path = error_log
+    def __init__(self, error_log: str | None, access_logs: Iterable[str], root: str | None = None) -> None:
+        """Opens all of them, below the front's chroot `root`. Raises UserError for one that cannot be
+        opened."""
+        self._root = root
+        self.error_path = error_log and self._outside(error_log)
         self._paths = {ERROR: error_log or "/dev/stderr"} | {path: path for path in access_logs}
         self.descriptors: dict[str, int] = {}
         try:
             for name, path in self._paths.items():
-                self.descriptors[name] = _open(path)
+                self.descriptors[name] = _open(self._outside(path))
         except UserError:
             self.close()
             raise
@@ -40,7 +43,7 @@ class Logs:
         errors = []
         for name, path in self._paths.items():
             try:
-                fresh = _open(path)
+                fresh = _open(self._outside(path))
             except UserError as error:
                 errors.append(error)
                 continue
@@ -48,6 +51,9 @@ class Logs:
             os.dup2(fresh, self.descriptors[name], inheritable=False)
             os.close(fresh)
         return errors
+
+    def _outside(self, path: str) -> str:
+        return path if path in _STREAMS or path.startswith("|") else outside(self._root, path)
 
     def close(self) -> None:
         """Release all descriptors."""

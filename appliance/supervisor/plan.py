@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from appliance.config import Configuration, Listener, PoolDefinition
 from appliance.errors import UserError
 from appliance.supervisor.applications import Applications, Surroundings
+from appliance.supervisor.chroot import outside
 from appliance.supervisor.exclusive import Exclusives
 from appliance.supervisor.identity import (
     Identity,
@@ -88,13 +89,15 @@ class Planner:
                 f"server.username is {username!r}, but only root can change the user: this is {front.name}"
             )
         pools = self._pools(configuration, front, running)
+        notices += _without_documents(configuration, front, pools)
         fresh_locks = self._exclusives.acquire(
             {path for pool in pools.values() for path in pool.definition.exclusive}
         )
         try:
             sockets = self._sockets(configuration, running, front)
             try:
-                logs = Logs(settings.optional_string("server.errorlog"), access_logs(configuration))
+                error_log = settings.optional_string("server.errorlog")
+                logs = Logs(error_log, access_logs(configuration), front.root)
             except UserError:
                 self._close_new(sockets, running)
                 raise
@@ -196,14 +199,33 @@ class Planner:
 def front_identity(configuration: Configuration) -> Identity:
     """The front's user and group. As in lighttpd only root can change them, everybody else runs as
     himself."""
+    settings = configuration.settings
+    root = root_directory(settings.optional_string("server.chroot"), "server.chroot")
     if os.geteuid() != 0:
         return current()
-    settings = configuration.settings
-    return resolve(
+    identity = resolve(
         settings.optional_string("server.username"),
         settings.optional_string("server.groupname"),
         "server.username",
     )
+    return replace(identity, root=root)
+
+
+def _without_documents(
+    configuration: Configuration, front: Identity, pools: dict[str, Applications]
+) -> Iterator[str]:
+    """Pools in a chroot that none of the document roots lies in: they cannot be told where a file is."""
+    values = [configuration.values, *(block.values for block in configuration.blocks)]
+    found = {value for given in values if (value := given.get("server.document-root"))}
+    for name, applications in pools.items():
+        root = applications.identity.root
+        if root is None or applications.definition.docroot is not None or not found:
+            continue
+        if not any(f"{outside(front.root, path)}/".startswith(f"{root}/") for path in found):
+            yield (
+                f"the pool {name!r} runs in the chroot {root}, and no server.document-root is below that: it "
+                'is told paths that it does not have; set "docroot" to the directory as it sees it'
+            )
 
 
 def raise_descriptor_limit() -> tuple[int, int]:
@@ -222,10 +244,11 @@ def access_logs(configuration: Configuration) -> Iterator[str]:
 
 def _spool_directory(configured: tuple[str, ...], front: Identity) -> str:
     for path in (*configured, "/var/tmp", "/tmp"):
-        if _writable(path, front):
+        if _writable(outside(front.root, path), front):
             return path
+    names = ", ".join(outside(front.root, path) for path in configured or ("/var/tmp", "/tmp"))
     raise UserError(
-        f"{front.name} can write to none of {', '.join(configured) or '/var/tmp, /tmp'}: "
+        f"{front.name} can write to none of {names}: "
         "request bodies need a directory; name one in server.upload-dirs"
     )
 
@@ -240,6 +263,8 @@ def _writable(path: str, user: Identity) -> bool:
 
 def _check_program(front: Identity) -> None:
     """The front imports our code after it gave up its rights: say so if it cannot, instead of a traceback."""
+    if front.root is not None:
+        return  # it imports before it changes
     unpacked: str | None = getattr(sys, "_MEIPASS", None)
     # Frozen, its modules are no files: it reads them from its archive, which is the executable.
     for path in (os.__file__, __file__) if unpacked is None else (sys.executable, unpacked):

@@ -135,9 +135,10 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def fork_child(run: Callable[[], int], identity: Identity, keep: set[int], output: int) -> int:
+def fork_child(run: Callable[[], int], identity: Identity | None, keep: set[int], output: int) -> int:
     """Fork a process of ours that goes on in this program: run() in the child, its result the exit status.
 
+    With an identity it has that before run(); without, run() calls `confine` as soon as it can.
     The child keeps only `keep` and 0-2 (stdout as it is, stderr = `output`), has its own group, dies with us.
     """
     parent = os.getpid()
@@ -158,7 +159,8 @@ def fork_child(run: Callable[[], int], identity: Identity, keep: set[int], outpu
             # Objects of the supervisor stay as they are: collecting one would close a number that is ours
             # now.
             gc.freeze()
-            identity.assume()
+            if identity is not None:
+                identity.assume()
             if kernel.die_with_parent(parent, signal.SIGKILL):
                 status = run()
         except BaseException:
@@ -173,6 +175,14 @@ def fork_child(run: Callable[[], int], identity: Identity, keep: set[int], outpu
     with contextlib.suppress(OSError):
         os.setpgid(pid, pid)
     return pid
+
+
+def confine(identity: Identity, parent: int) -> None:
+    """In a child of `parent`, on its main thread: enter the chroot, give privileges up, die with it still."""
+    identity.enter_root()
+    identity.assume()
+    if not kernel.die_with_parent(parent, signal.SIGKILL):
+        os._exit(127)
 
 
 def close_all_but(keep: set[int]) -> None:

@@ -71,7 +71,8 @@ class Reloading:
         for snapshot in running.files.follow(
             tuple(
                 dict.fromkeys((*configuration.password_files(), *running.plan.configuration.password_files()))
-            )
+            ),
+            plan.front.root,
         ):
             running.fronts.push(snapshot)
         rundir.hand_over(running.directory, plan.front.gid)
@@ -91,7 +92,7 @@ class Reloading:
         running = self._supervisor
         assert running.plan is not None
         running.planner.discard(plan, running.plan)
-        running.files.follow(running.plan.configuration.password_files())
+        running.files.follow(running.plan.configuration.password_files(), running.plan.front.root)
         rundir.hand_over(running.directory, running.plan.front.gid)
         outcome(reason)
         if not running.stopping:

@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 
 from appliance.errors import UserError
+from appliance.supervisor.chroot import outside
 from appliance.supervisor.exclusive import Lock, LockHeld
 
 CONTROL = "control.sock"
@@ -57,10 +58,11 @@ def prepare(directory: Path, group: int) -> Lock:
     return lock
 
 
-def prepare_another(directory: Path, group: int) -> bool:
+def prepare_another(directory: Path, group: int, root: str | None = None) -> bool:
     """Create the run directory that a recipe's printed text names for its sockets, if that is what this is
-    and nobody has. True if it is there anew. Raises UserError as `prepare` does."""
-    if directory.parent != base_directory() or directory.exists():
+    (below the front's chroot `root`) and nobody has. True if it is there anew. Raises UserError as `prepare`
+    does."""
+    if directory.parent != Path(outside(root, str(base_directory()))) or directory.exists():
         return False
     _make(directory.parent, 0o755)
     _make(directory, 0o710)

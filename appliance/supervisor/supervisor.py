@@ -124,7 +124,7 @@ class Supervisor:
         self.loop.signals(
             (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD), self._signalled
         )
-        self.files.follow(configuration.password_files())
+        self.files.follow(configuration.password_files(), plan.front.root)
         self.start_pools(plan)
         self._write_pid_file(plan)
         self.fronts.start(plan, self._first_ready, self._first_failed)
@@ -249,7 +249,7 @@ class Supervisor:
         assert old is not None
         self._use_log(plan)
         self.planner.replace(old, plan)
-        self.files.follow(plan.configuration.password_files())
+        self.files.follow(plan.configuration.password_files(), plan.front.root)
         self._write_pid_file(plan)
         for notice in plan.notices:
             self.log.once("notice", _WHO, notice)

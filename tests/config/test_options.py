@@ -49,6 +49,8 @@ def acceptable(option: Option) -> str:
     """A value that the option takes, as text."""
     if option.name == "server.socket-perms":
         return '"0660"'
+    if option.name == "server.chroot":
+        return '"/"'
     if option.choices:
         return f'"{option.choices[0]}"'
     if "*" in option.refused or option.refused:
@@ -116,7 +118,7 @@ def test_options_of_a_socket_stand_in_its_block() -> None:
         ("server.max-keep-alive-idle = 70000", "between 0 and 65535, not 70000"),
         ("server.stream-response-body = 3", "server.stream-response-body is between 0 and 2, not 3"),
         ('fcgibox.dot-files = "denied"', 'fcgibox.dot-files cannot be "denied"'),
-        ('server.chroot = "/srv"', 'server.chroot = "/srv" is not supported yet'),
+        ('server.chroot = "srv"', "server.chroot is an absolute path"),
         ('dir-listing.activate = "enable"', 'dir-listing.activate = "enable" is not supported yet'),
         ('accesslog.filename = "|/usr/bin/logger"', "logging into a command is not supported yet"),
         ('url.redirect = ( "(" => "/" )', "this is no regular expression"),

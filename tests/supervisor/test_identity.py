@@ -103,6 +103,7 @@ def test_user_and_group(box: Box) -> None:
 
 
 @AS_ROOT
+@pytest.mark.holds("group")
 def test_group_alone(box: Box) -> None:
     """The user of the front, another group."""
     php(box, '"group" => "nogroup"')
@@ -244,6 +245,7 @@ class TestProgram:
         )
 
     @pytest.mark.parametrize("path", ["./app", "bin/app", "app", "php-cgi"])
+    @pytest.mark.holds("bin-path")
     def test_relative(self, box: Box, path: str) -> None:
         """From the directory that the server was started in, as lighttpd; a bare name also by the PATH."""
         file = box.directory / path

@@ -28,8 +28,8 @@ def sockets(directory: Path, perms: str) -> str:
     )
 
 
-@pytest.mark.parametrize("perms", ["", WORLD], ids=["unset", "0666"])
 @pytest.mark.holds("server.socket-perms")
+@pytest.mark.parametrize("perms", ["", WORLD], ids=["unset", "0666"])
 def test_as_lighttpd(box: Box, lighttpd: Lighttpd, perms: str) -> None:
     """The same modes, for all sockets and for one."""
     found = []

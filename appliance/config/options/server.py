@@ -58,9 +58,8 @@ TABLE = (
         "server.chroot",
         _S,
         None,
-        "Directory that becomes the root of the file system.",
+        "Directory that is / for the front: document roots, logs, password files and sockets are below it.",
         scope="server",
-        refused=("*",),
     ),
     Option(
         "server.core-files",
