@@ -24,6 +24,9 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 ENV ?= ./var/trac
 PYTEST ?= $(BIN)/python -m pytest
+# Most tests wait for a server: two at a time keep two processors busy. A file stays together for its fixtures.
+JOBS ?= 2
+PARALLEL = -n $(JOBS) --dist loadfile
 ARGS ?=
 # What freezing could break: forks, re-execution, plugins, files; the rest is the same code.
 FROZEN_TESTS := tests/test_executable.py tests/faults tests/trac tests/browser tests/application/test_behind_lighttpd.py
@@ -41,14 +44,14 @@ run: $(STAMPS)/program ## a working Trac on http://127.0.0.1:8000/ (its data is 
 
 test: $(STAMPS)/test ## all quick tests, after installing what they need (ARGS='-k name' for some of them)
 	@build/install-packages test
-	$(PYTEST) -m 'not slow' $(ARGS)
+	$(PYTEST) $(PARALLEL) -m 'not slow' $(ARGS)
 
 test-all: $(STAMPS)/test $(STAMPS)/freeze ## the slow tests too, and those of the frozen program
 	@build/install-packages test
 	@build/install-packages slow
-	$(PYTEST) $(ARGS)
+	$(PYTEST) $(PARALLEL) $(ARGS)
 	$(MAKE) freeze
-	FCGIBOX_PROGRAM=dist/fcgibox $(PYTEST) $(FROZEN_TESTS)
+	FCGIBOX_PROGRAM=dist/fcgibox $(PYTEST) $(PARALLEL) $(FROZEN_TESTS)
 
 check: $(STAMPS)/dev ## format, lint, types
 	$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff .; exit 1; }
