@@ -206,6 +206,14 @@ class Desk:
         self.requests += 1
         self.pool.release(slot, self._loop.now(), keep=False, suspect=not complete)
 
+    def delayed(self, upstream: Upstream) -> None:
+        """Connecting took a moment: of interest only to whoever looks for a fault."""
+        slot = upstream.slot
+        assert isinstance(slot, Slot)
+        self._log.debug(
+            f"{slot.process.name}: connecting to {slot.process.address} was delayed, it succeeded"
+        )
+
     def complain(self, text: str) -> None:
         """An internal error."""
         self._log.error(text)

@@ -26,3 +26,4 @@ class Failure:
     accepted: bool  # octets of the request were taken by the kernel
     answered: bool  # octets of an answer came
     reused: bool  # the connection had served a request before
+    local: str = ""  # our IP address on it, if it was a new one over TCP that ended before an answer

@@ -61,6 +61,9 @@ class Owner(Protocol):
     def discarded(self, upstream: Upstream, complete: bool) -> None:
         """An abandoned request is over; complete: the application has finished it, so it is free again."""
 
+    def delayed(self, upstream: Upstream) -> None:
+        """Connecting took a moment, as it may; it has succeeded."""
+
     def complain(self, text: str) -> None:
         """An error of our own, for the log."""
 
@@ -286,6 +289,7 @@ class Upstream:
             if number:
                 self._fail(Stage.CONNECTING, OSError(number, os.strerror(number)))
             else:
+                self._owner.delayed(self)
                 self._connected()
         elif phase is _Phase.KEPT:
             self.close()
@@ -421,6 +425,7 @@ class Upstream:
         receiver, self._receiver = self._receiver, None
         accepted, answered, reused = self._accepted, self._answered, self._served > 0
         discarding = self._phase is _Phase.DISCARDING
+        local = "" if answered or reused else self._local_address()
         self.close()
         if discarding:
             self._owner.discarded(self, False)
@@ -429,7 +434,16 @@ class Upstream:
             reason = f"{reason}: {error.strerror}" if reason else error.strerror
         number = (error.errno or 0) if error is not None else 0
         if receiver is not None:
-            receiver.broken(Failure(stage, reason, number, timeout, accepted, answered, reused))
+            receiver.broken(Failure(stage, reason, number, timeout, accepted, answered, reused, local))
+
+    def _local_address(self) -> str:
+        """Our address on a connection over TCP; "" on a unix socket, or without one."""
+        if self._socket is None or isinstance(self._address, str):
+            return ""
+        try:
+            return str(self._socket.getsockname()[0])
+        except OSError:
+            return ""
 
     def _wait(self, seconds: float) -> None:
         """What is waited for now may take `seconds`; 0: any time."""

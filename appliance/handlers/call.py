@@ -13,6 +13,7 @@ from appliance.gateway.errors import ProtocolError, RequestRefused
 from appliance.gateway.failure import Failure, Stage
 from appliance.gateway.records import RESPONDER
 from appliance.gateway.upstream import Upstream
+from appliance.handlers.causes import explain
 from appliance.handlers.exchange import PENDING, Exchange, Outcome
 from appliance.handlers.hosts import Host, Route
 from appliance.handlers.relay import Relay
@@ -280,6 +281,7 @@ class Call:
         elif connecting:
             self._fail(503, reason, "The application cannot be reached.", [(b"Retry-After", b"5")])
         else:
+            reason += explain(failure, self._host.desk.address)
             self._fail(502, reason, "The application failed while it worked on your request.")
 
     def _broken_answer(self, reason: str) -> None:
