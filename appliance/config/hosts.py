@@ -20,6 +20,7 @@ from appliance.config.listener import check_socket_path
 from appliance.config.options import Type
 from appliance.config.pools import GatewayRule, Mode, PoolDefinition, Protocol
 from appliance.config.regex import compile_pattern
+from appliance.config.remote import check
 from appliance.config.sharing import Sharing
 from appliance.config.values import Array, Element, Value
 
@@ -180,6 +181,9 @@ class Hosts:
             template=template,
             weight=_number(given, "weight"),
             resolve_interval=_number(given, "resolve-interval"),
+            keep_connections=_number(given, "keep-connections"),
+            check=check(given, places, protocol, self._report),
+            check_interval=_number(given, "check-interval"),
             user=given.get("user") or self._user,
             # A user of its own brings its own group.
             group=given.get("group") or (None if given.get("user") else self._group),

@@ -51,6 +51,9 @@ class PoolDefinition:
     template: bool = False
     weight: int = 1
     resolve_interval: int = 30
+    keep_connections: int = 0
+    check: str = ""
+    check_interval: int = 10
     user: str | None = None
     group: str | None = None
     chroot: str | None = None
@@ -66,6 +69,13 @@ class PoolDefinition:
     def spawned(self) -> bool:
         """Whether we start its processes."""
         return bool(self.command)
+
+    @property
+    def recycles(self) -> bool:
+        """Whether the application may end a kept connection between two requests, by rules of its own."""
+        if self.spawned:
+            return dict(self.environment).get("PHP_FCGI_MAX_REQUESTS", "0") not in ("", "0")
+        return self.keep_connections > 0
 
 
 @dataclass(frozen=True, slots=True)

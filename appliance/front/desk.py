@@ -13,6 +13,7 @@ from typing import Any
 
 from appliance.config import PoolDefinition
 from appliance.front.health import Health
+from appliance.front.remote import Remote, place, target
 from appliance.gateway.failure import Failure, Stage
 from appliance.gateway.upstream import Timeouts, Upstream
 from appliance.gateway.wire import WIRES
@@ -23,7 +24,6 @@ from appliance.pool.pool import Pool, QueueFull, Returned, Slot, State, Waiter
 TICK = 0.1  # seconds between looks at the queue while somebody waits
 DOUBT = 0.05  # seconds without a request for a process that broke a connection
 UNREACHABLE = 0.3  # seconds until a process that could not be connected to is taken for one that never will
-PATIENCE = 8.0  # seconds for a host to come back, where connect-timeout sets no limit
 IDLE_TICK = 1.0  # seconds between looks for idle processes
 _UNREACHABLE_ERRORS = frozenset((errno.ENOENT, errno.ECONNREFUSED))
 
@@ -60,13 +60,19 @@ class Desk:
         self.requests = 0  # answered or failed
         self.pool = Pool(definition, self._retired, self._released)
         self.address = address or place(definition)  # what hashes and messages know the host by
-        self.health: Health | None = None  # of a host that we do not start
+        self.remote: Remote | None = None  # a host that we do not start
+        self.wary = definition.recycles  # of kept connections, where a request cannot go out again
         if definition.command:
             self._watch_idle()
         else:
-            self.health = Health(definition, self.address, log)
+            self.remote = Remote(definition, self.pool, loop, log, self.address)
             if address:
-                self._settle(process or definition.name)
+                self.remote.up(process or definition.name, address)
+
+    @property
+    def health(self) -> Health | None:
+        """Whether a host that we do not start can be reached."""
+        return self.remote.health if self.remote is not None else None
 
     # Calls
 
@@ -76,7 +82,7 @@ class Desk:
         """
         now = self._loop.now()
         if (self._failing or not self.definition.command) and not self.pool.usable(now):
-            call.refused(self._failing or (self.health.down if self.health is not None else ""))
+            call.refused(self._failing or (self.remote.health.down if self.remote is not None else ""))
             return
         try:
             slot = self.pool.acquire(call, now)
@@ -93,6 +99,12 @@ class Desk:
         """The client of a waiting call has gone."""
         self.pool.leave(call)
 
+    def renew(self, slot: Slot) -> None:
+        """A kept connection may end before the application has read from it: this request gets a new one."""
+        if isinstance(slot.connection, Upstream):
+            slot.connection.close()
+            slot.connection = None
+
     def connection(self, slot: Slot) -> Upstream:
         """The slot's connection, kept or new."""
         upstream = slot.connection
@@ -102,41 +114,21 @@ class Desk:
                 self._loop,
                 self,
                 self._wire,
-                address[5:] if address.startswith("unix:") else _host_and_port(address),
+                target(address),
                 self._timeouts,
-                keep=slot.process.capped and self.definition.protocol == "fastcgi",
+                keep=slot.process.keeps > 0 and self.definition.protocol == "fastcgi",
             )
             upstream.slot = slot
             slot.connection = upstream
-            if self.health is not None and self.health.down:
-                self._probe(slot, upstream)
+            if self.remote is not None:
+                self.remote.connecting(slot, upstream)
         return upstream
-
-    def _probe(self, slot: Slot, upstream: Upstream) -> None:
-        """This request finds out whether a host is back; the others do not wait for that."""
-        patience = self.definition.connect_timeout or PATIENCE
-        self.pool.rest(slot.process.name, self._loop.now() + patience)
-
-        def look() -> None:
-            if upstream.is_reached:
-                self._back(slot.process.name)
-            elif slot.connection is upstream:
-                self._loop.call_later(TICK, look)
-
-        self._loop.call_later(TICK, look)
-
-    def _back(self, name: str) -> None:
-        """A host that was down has been reached."""
-        now = self._loop.now()
-        if self.health is not None and self.health.down:
-            self.health.answers(now)
-            self.pool.revive(name, now)
 
     def release(self, slot: Slot, reusable: bool) -> None:
         """The call is over and its connection is idle (reusable) or closed."""
         self.requests += 1
-        if self.health is not None and self.health.down:
-            self._back(slot.process.name)
+        if self.remote is not None:
+            self.remote.reached()
         upstream = slot.connection
         if (
             not self.pool.release(slot, self._loop.now(), reusable)
@@ -155,17 +147,18 @@ class Desk:
         """
         now = self._loop.now()
         if failure is not None and failure.stage is Stage.CONNECTING:
-            self.pool.fail(slot.process.name, now)
             if failure.timeout:
                 slot.process.counts.overloaded += 1
-            elif self.health is not None:
+            elif self.remote is not None:
                 slot.process.counts.died += 1
-            if self.health is not None:
-                self.health.unreachable(failure, now)
-            elif failure.error in _UNREACHABLE_ERRORS:
-                self._doubt(slot.process.name, failure.reason)
-        elif self.health is not None:
-            self._back(slot.process.name)
+            if self.remote is not None:
+                self.remote.unreachable(failure)
+            else:
+                self.pool.fail(slot.process.name, now)
+                if failure.error in _UNREACHABLE_ERRORS:
+                    self._doubt(slot.process.name, failure.reason)
+        elif self.remote is not None:
+            self.remote.reached()
         else:
             self.pool.rest(slot.process.name, now + DOUBT)
         self.requests += 1
@@ -226,15 +219,10 @@ class Desk:
 
     def settle(self, address: str, process: str) -> None:
         """This is its address; `process` is its name from now on."""
-        if self.health is not None:
-            self.health.answers(self._loop.now())
-            self.health.address = address
         self.address = address
         self._failing = ""
-        self._settle(process)
-
-    def _settle(self, process: str) -> None:
-        self.pool.process_up(process, self.address, self.definition.slots, 0, self._loop.now())
+        if self.remote is not None:
+            self.remote.up(process, address)
 
     def unresolved(self, reason: str, advice: str) -> None:
         """It has no address, for now."""
@@ -245,6 +233,8 @@ class Desk:
     def dissolve(self, reason: str) -> None:
         """It is no host of ours any more: what runs there may end, what waits goes elsewhere."""
         self._failing = reason
+        if self.remote is not None:
+            self.remote.stop()
         for name in list(self.pool.processes):
             self.retire(name)
         for call in self.pool.dismiss():
@@ -286,6 +276,8 @@ class Desk:
     def drain(self, spare: int) -> None:
         """This front leaves; `spare` requests are still on their way in and may need a slot."""
         self._draining = True
+        if self.remote is not None:
+            self.remote.stop()
         for returned in self.pool.drain(spare):
             self._released(returned)
 
@@ -302,7 +294,8 @@ class Desk:
         for upstream in returned.connections:
             if isinstance(upstream, Upstream):
                 upstream.close()
-        self._tell("release", returned.process, slots=returned.slots)
+        if self.definition.spawned:
+            self._tell("release", returned.process, slots=returned.slots)
 
     def _retired(self, name: str) -> None:
         if self.definition.spawned:
@@ -339,20 +332,3 @@ class Desk:
         for name in self.pool.idle(self._loop.now()):
             self._tell("idle", name)
         self._loop.call_later(IDLE_TICK, self._watch_idle)
-
-
-def join(host: str, port: int) -> str:
-    """An address as it is written: "10.0.0.1:9000", "[::1]:9000"."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def place(definition: PoolDefinition) -> str:
-    """Where an application is that we do not start, as the configuration says it."""
-    if definition.socket:
-        return f"unix:{definition.socket}"
-    return join(definition.host or "127.0.0.1", definition.port)
-
-
-def _host_and_port(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)

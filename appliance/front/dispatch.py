@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from appliance.config import GatewayRule, PoolDefinition
-from appliance.front.desk import Desk, place
+from appliance.front.desk import Desk
 from appliance.front.groups import Group
 from appliance.front.names import NamedGroup, is_address
 from appliance.front.outages import Outages
+from appliance.front.remote import place
 from appliance.handlers.exchange import Log
 from appliance.http.loop import Loop, WorkerPool
 from appliance.pool.pool import Pool

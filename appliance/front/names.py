@@ -16,8 +16,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from appliance.config import PoolDefinition
-from appliance.front.desk import Desk, join
+from appliance.front.desk import Desk
 from appliance.front.groups import Group
+from appliance.front.remote import join
 from appliance.handlers.exchange import Log
 from appliance.http.loop import Loop
 from appliance.http.wheel import Timer

@@ -22,7 +22,7 @@ from appliance.handlers.sendfile import Sending
 from appliance.http.response import UNKNOWN, Header, Response, error_response
 from appliance.http.spool import Spool
 from appliance.pool.pool import Slot
-from appliance.pool.retry import ATTEMPTS, may_retry
+from appliance.pool.retry import ATTEMPTS, is_unchanging, may_retry
 
 STDERR_LINE = 8192
 STDERR = 1 << 18  # octets of an application's error stream that are logged for one request
@@ -121,7 +121,10 @@ class Call:
         """Our turn."""
         self._slot = slot
         self._process = slot.process.name
-        self._upstream = self._host.desk.connection(slot)
+        desk = self._host.desk
+        if desk.wary and not is_unchanging(self._exchange.request.method):
+            desk.renew(slot)
+        self._upstream = desk.connection(slot)
         if self._route is not None:
             self._upstream.patient = not self._route.has_more
         self._upstream.ask(self, self._parameters, self._body, self.role)

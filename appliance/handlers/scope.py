@@ -26,10 +26,13 @@ class Desk(Protocol):
 
     pool: Pool
     address: str
+    wary: bool
 
     def enter(self, call: Call) -> None: ...
 
     def leave(self, call: Call) -> None: ...
+
+    def renew(self, slot: Slot) -> None: ...
 
     def connection(self, slot: Slot) -> Upstream: ...
 

@@ -86,7 +86,12 @@ class Pool:
                 return False
             raise ValueError(f"{slot!r} has no request")
         process.last_used = now
-        kept = keep and process.capped and not process.retiring and not (self._draining and not self._queue)
+        kept = (
+            keep
+            and len(process.kept) < process.keeps
+            and not process.retiring
+            and not (self._draining and not self._queue)
+        )
         if not kept:
             slot.connection = None
         process.put(slot, State.KEPT if kept else State.SUSPECT if suspect else State.FREE)
@@ -163,6 +168,11 @@ class Pool:
         self._coming = max(0, self._coming - 1)
         process = self.processes[name] = Process(name, address, slots, suspect, now)
         process.join(self.tally.enter(name))
+        definition = self.definition
+        if not definition.spawned:
+            process.keeps = definition.keep_connections
+        elif slots is None:
+            process.keeps = 0
         self._grant(now)
         self._return_all()
 
@@ -310,7 +320,7 @@ class Pool:
 
     def _shed(self, process: Process) -> Returned | None:
         """What a leaving front gives back of a process now, None if nothing."""
-        if not process.capped or self._queue:
+        if self._queue or not (process.capped or process.kept):
             return None
         others = sum(other.size for other in self.processes.values() if other is not process and other.capped)
         returned = process.strip(max(0, self._spare - others))

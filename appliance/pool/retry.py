@@ -19,6 +19,11 @@ _UNCHANGING = frozenset(("GET", "HEAD", "OPTIONS"))
 _DEAD = frozenset((errno.EPIPE, errno.ECONNRESET))
 
 
+def is_unchanging(method: str) -> bool:
+    """Whether a request with this method may be sent again when a kept connection turns out to be dead."""
+    return method in _UNCHANGING
+
+
 def may_retry(failure: Failure, method: str, retries: int, attempts: int = 1) -> bool:
     """Whether a request with this `method` may be sent again after `failure`; it was so `retries` times.
 

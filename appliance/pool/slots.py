@@ -60,6 +60,7 @@ class Process:
         "free",
         "gone",
         "in_use",
+        "keeps",
         "kept",
         "last_used",
         "name",
@@ -75,6 +76,7 @@ class Process:
         count = slots or 0
         suspect = min(suspect, count)
         self.free = [Slot(self, State.FREE) for _ in range(count - suspect)]
+        self.keeps = 1 << 30  # idle connections that may stay open
         self.kept: list[Slot] = []  # most recently used last
         self.suspect = [Slot(self, State.SUSPECT) for _ in range(suspect)]
         self.in_use: set[Slot] = set()  # busy or abandoned
@@ -134,14 +136,17 @@ class Process:
         return slot
 
     def put(self, slot: Slot, state: State) -> None:
-        """Its request is over: FREE, KEPT or SUSPECT from now on. An uncapped process keeps no slot."""
+        """Its request is over: FREE, KEPT or SUSPECT from now on. An uncapped process has no other slots than
+        those with a connection.
+        """
         self.in_use.discard(slot)
-        slot.state = state if self.capped else State.FREE
-        if not self.capped:
-            return
         if state is State.KEPT:
+            slot.state = state
             self.kept.append(slot)
+        elif not self.capped:
+            slot.state = State.FREE
         else:
+            slot.state = state
             (self.suspect if state is State.SUSPECT else self.free).append(slot)
 
     def strip(self, spare: int = 0) -> Returned:
@@ -150,7 +155,8 @@ class Process:
         for slot in self.kept:
             slot.connection = None
             slot.state = State.FREE
-        self.free += self.kept
+        if self.capped:
+            self.free += self.kept
         self.kept.clear()
         before = self.size
         for idle in (self.suspect, self.free):

@@ -52,7 +52,7 @@ def test_every_key_is_understood() -> None:
         "connect-timeout" => 1, "write-timeout" => 2, "read-timeout" => 3, "tcp-fin-propagate" => "disable",
         "upgrade" => "disable", "slots" => 7, "template" => "enable", "user" => "joe", "group" => "staff",
         "exclusive" => ( "/srv/data" ), "queue-length" => 5, "queue-timeout" => 6,
-        "weight" => 8, "resolve-interval" => 9,
+        "weight" => 8, "resolve-interval" => 9, "check-interval" => 11,
         "chroot" => "/srv/jail", "umask" => "027", "nice" => "-5",
         "limits" => ( "nofile" => "10:20", "core" => 0 )
         """
@@ -95,6 +95,7 @@ def test_every_key_is_understood() -> None:
         queue_timeout=6,
         weight=8,
         resolve_interval=9,
+        check_interval=11,
     )
     defaults = PoolDefinition("app", "fastcgi", host="::1", port=9000)
     untouched = {
@@ -102,7 +103,8 @@ def test_every_key_is_understood() -> None:
         for field in dataclasses.fields(found)
         if getattr(found, field.name) == getattr(defaults, field.name)
     }
-    assert untouched == {"name", "protocol", "socket", "host", "port", "mode"}
+    remote = {"keep_connections", "check"}  # for hosts without bin-path only
+    assert untouched == {"name", "protocol", "socket", "host", "port", "mode"} | remote
 
 
 @pytest.mark.holds("slots")
@@ -284,6 +286,24 @@ def test_a_mapped_end_leads_to_a_key_that_exists(module: str) -> None:
     assert fine.settings.pairs(f"{module}.map-extensions") == ((".php4", ".php"),)
     with pytest.raises(ConfigurationError, match=rf'"\.php4" counts as "\.pph", which is no key of {module}'):
         load(f'{MODULES}{server}{module}.map-extensions = ( ".php4" => ".pph" )', "t")
+
+
+def test_keys_for_hosts_that_somebody_else_starts() -> None:
+    found = pool('"socket" => "/a", "keep-connections" => 4, "check" => "/ping?full", "check-interval" => 3')
+    assert (found.keep_connections, found.check, found.check_interval) == (4, "/ping?full", 3)
+    assert found.recycles and not pool('"socket" => "/a"').recycles
+    recycling = '"bin-environment" => ( "PHP_FCGI_MAX_REQUESTS" => "50" )'
+    assert pool(f'"socket" => "/a", "bin-path" => "/bin/app", {recycling}').recycles
+    spawned = '"socket" => "/a", "bin-path" => "/a"'
+    assert "watched anyway" in refusal(f'"/" => (( {spawned}, "check" => "/b" ))')
+    assert "it keeps one for" in refusal(
+        '"/" => (( "socket" => "/a", "bin-path" => "/a", "keep-connections" => 1 ))'
+    )
+    assert '"ping" is no check' in refusal('"/" => (( "socket" => "/a", "check" => "ping" ))')
+    scgi = f'{MODULES}scgi.server = ( "/" => (( "socket" => "/a", KEY )) )'
+    for key in ('"check" => "values"', '"keep-connections" => 1'):
+        with pytest.raises(ConfigurationError, match=r"FastCGI|SCGI"):
+            load(scgi.replace("KEY", key), "t")
 
 
 @pytest.mark.parametrize("balance", ["least-connection", "fair", "round-robin", "hash", "sticky"])
