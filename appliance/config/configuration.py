@@ -37,6 +37,10 @@ class Configuration:
     _listeners: tuple[Listener, ...]
     _pools: tuple[PoolDefinition, ...]
 
+    def anywhere(self, name: str) -> bool:
+        """Whether any scope sets an option to something that is not nothing."""
+        return bool(self.values.get(name)) or any(block.values.get(name) for block in self.blocks)
+
     def matcher(self) -> Matcher:
         """A new matcher; the front builds one and keeps it."""
         return Matcher(self.settings, self.values, self.blocks)

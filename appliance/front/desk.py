@@ -39,12 +39,14 @@ class Desk:
         notify: Callable[[dict[str, Any]], None],
         address: str = "",
         process: str = "",
+        upstream: type[Upstream] = Upstream,
     ) -> None:
-        """`notify` sends a message to the supervisor.
+        """`notify` sends a message to the supervisor, `upstream` makes connections.
 
         A host that we do not start is at `address` ("unix:/path" or "host:port"; "": it will `settle`), and
         `process` is its name.
         """
+        self._upstream = upstream
         self.definition = definition
         self._loop = loop
         self._log = log
@@ -110,7 +112,7 @@ class Desk:
         upstream = slot.connection
         if not isinstance(upstream, Upstream):
             address = slot.process.address
-            upstream = Upstream(
+            upstream = self._upstream(
                 self._loop,
                 self,
                 self._wire,
@@ -242,10 +244,10 @@ class Desk:
 
     # What the supervisor says
 
-    def process_up(self, name: str, address: str, slots: int | None, suspect: int) -> None:
+    def process_up(self, name: str, address: str, slots: int | None, suspect: int, pid: int) -> None:
         """A process is up and `slots` of it are ours."""
         self._failing = ""
-        self.pool.process_up(name, address, slots, suspect, self._loop.now())
+        self.pool.process_up(name, address, slots, suspect, self._loop.now(), pid)
 
     def lease(self, name: str, slots: int, suspect: int) -> None:
         """Slots that another front gave back are ours now."""

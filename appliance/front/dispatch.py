@@ -11,6 +11,7 @@ from appliance.front.groups import Group
 from appliance.front.names import NamedGroup, is_address
 from appliance.front.outages import Outages
 from appliance.front.remote import place
+from appliance.gateway.upstream import Upstream
 from appliance.handlers.exchange import Log
 from appliance.http.loop import Loop, WorkerPool
 from appliance.pool.pool import Pool
@@ -44,7 +45,9 @@ class Dispatch:
         desk = group.desks[0]  # what the supervisor starts is one host
         kind = message["type"]
         if kind == "process":
-            desk.process_up(message["process"], message["address"], message["slots"], message["suspect"])
+            desk.process_up(
+                message["process"], message["address"], message["slots"], message["suspect"], message["pid"]
+            )
         elif kind == "lease":
             desk.lease(message["process"], message["slots"], message["suspect"])
         elif kind == "gone":
@@ -70,18 +73,24 @@ class Dispatch:
 
 
 def groups(
-    definitions: Iterable[PoolDefinition], loop: Loop, log: Log, notify: Callable[[dict[str, Any]], None]
+    definitions: Iterable[PoolDefinition],
+    loop: Loop,
+    log: Log,
+    notify: Callable[[dict[str, Any]], None],
+    connections: Callable[[PoolDefinition], type[Upstream]],
 ) -> dict[str, Group]:
-    """The hosts of these pools, by the pool's name; `notify` sends a message to the supervisor."""
+    """The hosts of these pools, by the pool's name; `notify` sends a message to the supervisor, `connections`
+    says what makes connections to a pool.
+    """
 
     def make(definition: PoolDefinition, address: str, process: str) -> Desk:
-        return Desk(definition, loop, log, notify, address, process)
+        return Desk(definition, loop, log, notify, address, process, connections(definition))
 
     found = {}
     workers = None
     for definition in definitions:
         if definition.spawned:
-            found[definition.name] = Group(Desk(definition, loop, log, notify))
+            found[definition.name] = Group(make(definition, "", ""))
         elif definition.socket or is_address(definition.host or ""):
             found[definition.name] = Group(make(definition, place(definition), definition.name))
         else:

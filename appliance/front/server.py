@@ -12,15 +12,18 @@ import os
 import resource
 import signal
 import socket
+from functools import partial
 from typing import Any
 
 from gevent.event import Event
 
-from appliance.config import Configuration
+from appliance.config import Configuration, PoolDefinition
 from appliance.front.dispatch import Dispatch, groups
 from appliance.front.options import FrontOptions
 from appliance.front.services import FrontLog, Services
 from appliance.front.sites import Sites
+from appliance.gateway.trace import TracedUpstream
+from appliance.gateway.upstream import Upstream
 from appliance.handlers.chain import Transaction as Exchange
 from appliance.handlers.status import CountedTransaction
 from appliance.http.connection import Connection
@@ -81,7 +84,10 @@ class Front:
         self._started = self.loop.now()
         self._channel = Channel(socket.socket(fileno=channel_fd))
         self._channel_watcher = self.loop.watcher(channel_fd, self.on_channel)
-        dispatch = Dispatch(groups(configuration.pools(), self.loop, log, self._tell), log)
+        desks = groups(
+            configuration.pools(), self.loop, log, self._tell, partial(_connections, configuration)
+        )
+        dispatch = Dispatch(desks, log)
         workers = WorkerPool(self.loop, max(2, os.cpu_count() or 1), WORKER_BACKLOG)
         self.services = Services(
             self.loop,
@@ -96,9 +102,7 @@ class Front:
             options.spool_directory,
         )
         self.services.describe = self._describe_all
-        shown = configuration.settings.string("status.status-url") or any(
-            block.values.get("status.status-url") for block in configuration.blocks
-        )
+        shown = configuration.anywhere("status.status-url")
         self._exchange = CountedTransaction if shown else Exchange
         self._sites = self.services.sites = Sites(configuration.matcher(), self.services)
         self._listeners = [Listener(self, fd, name) for name, fd in listeners.items()]
@@ -272,3 +276,8 @@ class Front:
     def _end(self, status: int) -> None:
         self._status = status
         self._ended.set()
+
+
+def _connections(configuration: Configuration, pool: PoolDefinition) -> type[Upstream]:
+    """What makes connections to applications: where some scope wants to see them, such as can be seen."""
+    return TracedUpstream if configuration.anywhere(f"{pool.protocol}.debug") else Upstream

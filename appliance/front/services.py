@@ -37,6 +37,10 @@ class FrontLog:
         """For whoever looks for a fault in fcgibox itself."""
         self._put("debug", text)
 
+    def traced(self, text: str) -> None:
+        """What an option asks for, whatever the level."""
+        self._writer.put(format_line("debug", "front", text).encode("utf-8", "surrogateescape"))
+
     def info(self, text: str) -> None:
         """What the server does."""
         self._put("info", text)

@@ -68,7 +68,9 @@ class Owner(Protocol):
         """An error of our own, for the log."""
 
 
-class _Phase(enum.Enum):
+class Phase(enum.Enum):
+    """What a connection is doing."""
+
     CONNECTING = "connecting"
     SENDING = "sending"
     RECEIVING = "receiving"
@@ -134,7 +136,7 @@ class Upstream:
         self.patient = True  # wait for room in a full backlog; False: the request can go elsewhere
         self.slot: object = None  # the slot this connection serves; the owner's to use
         self._decoder = wire.decoder()
-        self._phase = _Phase.CLOSED
+        self._phase = Phase.CLOSED
         self._socket: _socket.socket | None = None
         self._watcher: Watcher  # from connect to close
         self._deadline = Deadline(loop, self.on_deadline)
@@ -163,11 +165,11 @@ class Upstream:
         out = self._wire.head(parameters, self.keep, role)
         # An authorizer has no STDIN (FastCGI 1.0 section 6.3).
         self._out = out if self._body is not None or role != RESPONDER else out + self._wire.end
-        if self._phase is _Phase.KEPT:
-            self._phase = _Phase.SENDING
+        if self._phase is Phase.KEPT:
+            self._phase = Phase.SENDING
             self._send()
         else:
-            self._phase = _Phase.CONNECTING
+            self._phase = Phase.CONNECTING
             self._wait(self._timeouts.connect)
             self._connect()
 
@@ -205,10 +207,10 @@ class Upstream:
     @property
     def is_reached(self) -> bool:
         """Whether the application's side has accepted the connection, which is open."""
-        return self._phase is not _Phase.CONNECTING and self._phase is not _Phase.CLOSED
+        return self._phase is not Phase.CONNECTING and self._phase is not Phase.CLOSED
 
     def _connected(self) -> None:
-        self._phase = _Phase.SENDING
+        self._phase = Phase.SENDING
         self._deadline.clear()
         self._send()
 
@@ -233,16 +235,16 @@ class Upstream:
             return
         except OSError as error:
             # It may have answered and closed without reading everything: what it said counts.
-            if self._phase is _Phase.SENDING and self._answer_is_waiting():
-                self._phase = _Phase.RECEIVING
+            if self._phase is Phase.SENDING and self._answer_is_waiting():
+                self._phase = Phase.RECEIVING
                 self._out = b""
                 self._body = None
                 self._watcher.watch(READ)
             else:
                 self._fail(Stage.SENDING, error)
             return
-        if self._phase is _Phase.SENDING:
-            self._phase = _Phase.RECEIVING
+        if self._phase is Phase.SENDING:
+            self._phase = Phase.RECEIVING
         if self._paused:
             self._deadline.clear()
             self._watcher.watch(0)
@@ -275,15 +277,15 @@ class Upstream:
     def on_ready(self) -> None:
         """The socket is ready for what was waited for."""
         phase = self._phase
-        if phase is _Phase.RECEIVING or phase is _Phase.DISCARDING:
+        if phase is Phase.RECEIVING or phase is Phase.DISCARDING:
             self._receive()
-        elif phase is _Phase.SENDING:
+        elif phase is Phase.SENDING:
             # One readiness event does not say which way: both are tried, each without waiting.
             if not self._paused:
                 self._receive()
-            if self._phase is _Phase.SENDING:
+            if self._phase is Phase.SENDING:
                 self._send()
-        elif phase is _Phase.CONNECTING:
+        elif phase is Phase.CONNECTING:
             assert self._socket is not None
             number = self._socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
             if number:
@@ -291,7 +293,7 @@ class Upstream:
             else:
                 self._owner.delayed(self)
                 self._connected()
-        elif phase is _Phase.KEPT:
+        elif phase is Phase.KEPT:
             self.close()
             self._owner.lost(self)
 
@@ -316,7 +318,7 @@ class Upstream:
             else:
                 self._ended_by(None)
             return
-        if self._phase is _Phase.DISCARDING:
+        if self._phase is Phase.DISCARDING:
             self._discard(len(data))
             return
         receiver = self._receiver
@@ -333,7 +335,7 @@ class Upstream:
             pieces = decoder.stdout
             decoder.stdout = []
             receiver.received(pieces)
-        if self._receiver is not receiver or self._phase is _Phase.CLOSED:
+        if self._receiver is not receiver or self._phase is Phase.CLOSED:
             return  # it was abandoned or closed meanwhile
         if ended and decoder.protocol_status != REQUEST_COMPLETE and not self._answered:
             self._fail(
@@ -341,18 +343,18 @@ class Upstream:
             )
         elif ended:
             self._complete(receiver, bool(data))
-        elif self._phase is _Phase.RECEIVING and not self._paused and self._chatter < CHATTER:
+        elif self._phase is Phase.RECEIVING and not self._paused and self._chatter < CHATTER:
             self._wait(self._timeouts.read)
 
     def _complete(self, receiver: Receiver, still_open: bool) -> None:
-        reusable = self.keep and still_open and self._phase is _Phase.RECEIVING
+        reusable = self.keep and still_open and self._phase is Phase.RECEIVING
         self._receiver = None
         self._body = None
         self._out = b""
         self._served += 1
         if reusable:
             self._decoder.reset()
-            self._phase = _Phase.KEPT
+            self._phase = Phase.KEPT
             self._deadline.clear()
             self._paused = False
             self._watcher.watch(READ)
@@ -363,19 +365,19 @@ class Upstream:
     def pause(self) -> None:
         """Read no more for now: the client is slow and the spool is full."""
         self._paused = True
-        if self._phase is _Phase.RECEIVING:
+        if self._phase is Phase.RECEIVING:
             self._deadline.clear()
             self._watcher.watch(0)
-        elif self._phase is _Phase.SENDING:
+        elif self._phase is Phase.SENDING:
             self._watcher.watch(WRITE)
 
     def resume(self) -> None:
         """Read on after `pause`."""
         self._paused = False
-        if self._phase is _Phase.RECEIVING:
+        if self._phase is Phase.RECEIVING:
             self._wait(self._timeouts.read)
             self._watcher.watch(READ)
-        elif self._phase is _Phase.SENDING:
+        elif self._phase is Phase.SENDING:
             self._watcher.watch(READ | WRITE)
 
     # Ending
@@ -386,12 +388,12 @@ class Upstream:
         """
         self._receiver = None
         self._body = None
-        if self._phase in (_Phase.CONNECTING, _Phase.SENDING):
+        if self._phase in (Phase.CONNECTING, Phase.SENDING):
             # Half a request is worth nothing to the application: it sees the end of the connection.
             self.close()
             self._owner.discarded(self, False)
             return
-        self._phase = _Phase.DISCARDING
+        self._phase = Phase.DISCARDING
         self._discarded = 0
         self._paused = False
         self._wait(DISCARD_SECONDS)
@@ -411,12 +413,12 @@ class Upstream:
 
     def _ended_by(self, error: OSError | None) -> None:
         """The connection ended before the answer did."""
-        if self._phase is _Phase.DISCARDING:
+        if self._phase is Phase.DISCARDING:
             self.close()
             self._owner.discarded(self, False)
         elif self._answered:
             self._fail(Stage.ANSWERING, error, reason="the connection was closed in the middle of the answer")
-        elif self._phase is _Phase.SENDING:
+        elif self._phase is Phase.SENDING:
             self._fail(Stage.SENDING, error, reason="the connection was closed while the request was sent")
         else:
             self._fail(Stage.WAITING, error, reason="the connection was closed without an answer")
@@ -424,7 +426,7 @@ class Upstream:
     def _fail(self, stage: Stage, error: OSError | None, *, reason: str = "", timeout: bool = False) -> None:
         receiver, self._receiver = self._receiver, None
         accepted, answered, reused = self._accepted, self._answered, self._served > 0
-        discarding = self._phase is _Phase.DISCARDING
+        discarding = self._phase is Phase.DISCARDING
         local = "" if answered or reused else self._local_address()
         self.close()
         if discarding:
@@ -455,7 +457,7 @@ class Upstream:
     @guarded
     def on_deadline(self) -> None:
         """A wait has become too long."""
-        stage = {_Phase.CONNECTING: Stage.CONNECTING, _Phase.SENDING: Stage.SENDING}.get(
+        stage = {Phase.CONNECTING: Stage.CONNECTING, Phase.SENDING: Stage.SENDING}.get(
             self._phase, Stage.ANSWERING if self._answered else Stage.WAITING
         )
         self._fail(stage, None, reason=f"no progress while {stage.value}", timeout=True)
@@ -464,20 +466,20 @@ class Upstream:
     def on_pause_over(self) -> None:
         """Another attempt to connect to a socket whose backlog was full."""
         self._pause = None
-        if self._phase is _Phase.CONNECTING:
+        if self._phase is Phase.CONNECTING:
             self._connect()
 
     def failed(self, trace: str) -> None:
         """A callback raised (the guard tells): this request fails, the slot is not lost."""
         self._owner.complain(trace)
-        kept = self._phase is _Phase.KEPT
+        kept = self._phase is Phase.KEPT
         self._fail(Stage.ANSWERING if self._answered else Stage.WAITING, None, reason="an internal error")
         if kept:
             self._owner.lost(self)
 
     def close(self) -> None:
         """Close the socket; a second call does nothing."""
-        self._phase = _Phase.CLOSED
+        self._phase = Phase.CLOSED
         self._deadline.close()
         if self._pause is not None:
             self._pause.cancel()

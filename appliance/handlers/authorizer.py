@@ -27,6 +27,7 @@ from appliance.handlers.hosts import Host, Route
 from appliance.handlers.physical import Kind
 from appliance.handlers.rules import Rule, rules, split_found
 from appliance.handlers.scope import Scope, Services
+from appliance.handlers.tracing import TracedCall
 from appliance.http.response import Header
 
 MOST_VARIABLES = 100
@@ -88,6 +89,12 @@ class Authorization(Call):
         exchange.continue_with(self._remainders[self._host.definition.docroot])
 
 
+class _TracedAuthorization(TracedCall, Authorization):
+    """The same, told in detail."""
+
+    __slots__ = ()
+
+
 def variables(headers: Sequence[Header]) -> dict[str, str]:
     """The variables in the head of an authorizer's answer; repeated ones are joined as header fields are.
 
@@ -125,6 +132,7 @@ def build(
     found = tuple(rules(settings, services, "authorizer"))
     if not found:
         return None, None
+    traced = {rule for rule in found if rule.is_traced(settings)}
     scope = Scope(settings, services)
     docroots = {definition.docroot for rule in found for definition in rule.definitions}
     remainders = {docroot: remainder(docroot) for docroot in docroots}
@@ -135,7 +143,8 @@ def build(
         if host is None:
             host = rule.hosts.hosts[0]
             route = Route(rule.hosts, exchange.request, split)
-        return Authorization(exchange, scope, host, split(host.definition), route, remainders).begin()
+        kind = _TracedAuthorization if rule in traced else Authorization
+        return kind(exchange, scope, host, split(host.definition), route, remainders).begin()
 
     def by_url(exchange: Exchange) -> Outcome:
         path = exchange.request.path

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeAlias
 
 from appliance.config import PoolDefinition, Settings
 from appliance.gateway.environment import Split
@@ -17,6 +18,9 @@ from appliance.handlers.hosts import Route
 from appliance.handlers.physical import Kind
 from appliance.handlers.rules import Rule, rules, split_found
 from appliance.handlers.scope import Scope, Services
+from appliance.handlers.tracing import TracedCall
+
+Candidates: TypeAlias = tuple[tuple[Rule, type[Call]], ...]
 
 
 def build(settings: Settings, services: Services) -> tuple[Handler | None, Handler | None]:
@@ -25,44 +29,56 @@ def build(settings: Settings, services: Services) -> tuple[Handler | None, Handl
     by_url = tuple(rule for rule in found if rule.by_url)
     by_file = tuple(rule for rule in found if not rule.by_url)
     scope = Scope(settings, services)
-    return _by_url(by_url, scope), _by_file(by_file, scope)
+    return _by_url(_calls(by_url, settings), scope), _by_file(_calls(by_file, settings), scope)
 
 
 def build_by_file(settings: Settings, services: Services) -> Handler | None:
     """The handler of a scope in which URLs are not asked: every host is found by file, as if check-local were
     enabled.
     """
-    return _by_file(tuple(rules(settings, services, "responder")), Scope(settings, services))
+    found = tuple(rules(settings, services, "responder"))
+    return _by_file(_calls(found, settings), Scope(settings, services))
 
 
-def _by_url(candidates: Sequence[Rule], scope: Scope) -> Handler | None:
+def _calls(found: Sequence[Rule], settings: Settings) -> Candidates:
+    """The rules with what their requests become."""
+    return tuple((rule, TracedCall if rule.is_traced(settings) else Call) for rule in found)
+
+
+def _by_url(candidates: Candidates, scope: Scope) -> Handler | None:
     if not candidates:
         return None
 
     def handle(exchange: Exchange) -> Outcome:
         path = exchange.request.path
-        for rule in candidates:
+        for rule, call in candidates:
             if rule.takes(path):
                 host = rule.hosts.sole
                 if host is not None:
-                    return Call(exchange, scope, host, rule.split(host.definition, path, scope.root)).begin()
-                return _begin(exchange, scope, rule, partial(rule.split, path=path, root=scope.root))
+                    return call(exchange, scope, host, rule.split(host.definition, path, scope.root)).begin()
+                return _begin(call, exchange, scope, rule, partial(rule.split, path=path, root=scope.root))
         return None
 
     return handle
 
 
-def _begin(exchange: Exchange, scope: Scope, rule: Rule, split: Callable[[PoolDefinition], Split]) -> Outcome:
+def _begin(
+    call: type[Call],
+    exchange: Exchange,
+    scope: Scope,
+    rule: Rule,
+    split: Callable[[PoolDefinition], Split],
+) -> Outcome:
     """A request for one of several hosts; the first stands for all until the choice is made."""
     first = rule.hosts.hosts[0]
     route = Route(rule.hosts, exchange.request, split)
-    return Call(exchange, scope, first, split(first.definition), route).begin()
+    return call(exchange, scope, first, split(first.definition), route).begin()
 
 
-def _by_file(candidates: Sequence[Rule], scope: Scope) -> Handler | None:
+def _by_file(candidates: Candidates, scope: Scope) -> Handler | None:
     if not candidates:
         return None
-    needles = tuple(rule.needle for rule in candidates)
+    needles = tuple(rule.needle for rule, _ in candidates)
 
     def handle(exchange: Exchange) -> Outcome:
         path = exchange.request.path
@@ -76,12 +92,12 @@ def _by_file(candidates: Sequence[Rule], scope: Scope) -> Handler | None:
         found = scope.resolver.find(path)
         if found.kind is not Kind.FILE:
             return None
-        for rule in candidates:
+        for rule, call in candidates:
             if rule.takes(found.url_path):
                 host = rule.hosts.sole
                 if host is not None:
-                    return Call(exchange, scope, host, split_found(host.definition, found)).begin()
-                return _begin(exchange, scope, rule, partial(split_found, found=found))
+                    return call(exchange, scope, host, split_found(host.definition, found)).begin()
+                return _begin(call, exchange, scope, rule, partial(split_found, found=found))
         return None
 
     return handle

@@ -40,6 +40,10 @@ class Rule:
         else:
             self.takes = lambda path: path.endswith(key)
 
+    def is_traced(self, settings: Settings) -> bool:
+        """Whether fastcgi.debug or scgi.debug of a scope is about it."""
+        return settings.integer(f"{self.definitions[0].protocol}.debug") > 0
+
     def also(self, end: str) -> Rule:
         """The same rule for paths with another end; hosts and their turns are shared."""
         rule = copy.copy(self)

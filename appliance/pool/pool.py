@@ -161,12 +161,16 @@ class Pool:
 
     # Processes
 
-    def process_up(self, name: str, address: str, slots: int | None, suspect: int, now: float) -> None:
-        """A process is ready. `slots` of it are ours (None: no cap), `suspect` of them of unknown state."""
+    def process_up(
+        self, name: str, address: str, slots: int | None, suspect: int, now: float, pid: int = 0
+    ) -> None:
+        """A process is ready. `slots` of it are ours (None: no cap), `suspect` of them of unknown state; its
+        number is 0 if we did not start it.
+        """
         if name in self.processes:
             raise ValueError(f"process {name} is up already")
         self._coming = max(0, self._coming - 1)
-        process = self.processes[name] = Process(name, address, slots, suspect, now)
+        process = self.processes[name] = Process(name, address, slots, suspect, now, pid)
         process.join(self.tally.enter(name))
         definition = self.definition
         if not definition.spawned:

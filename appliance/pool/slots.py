@@ -64,12 +64,15 @@ class Process:
         "kept",
         "last_used",
         "name",
+        "pid",
         "reported",
         "retiring",
         "suspect",
     )
 
-    def __init__(self, name: str, address: str, slots: int | None, suspect: int, now: float) -> None:
+    def __init__(
+        self, name: str, address: str, slots: int | None, suspect: int, now: float, pid: int = 0
+    ) -> None:
         self.name = name
         self.address = address  # "unix:/path" or "host:port"
         self.capped = slots is not None
@@ -80,6 +83,7 @@ class Process:
         self.kept: list[Slot] = []  # most recently used last
         self.suspect = [Slot(self, State.SUSPECT) for _ in range(suspect)]
         self.in_use: set[Slot] = set()  # busy or abandoned
+        self.pid = pid  # 0 if it is not ours
         self.counts = Counts()
         self._before = 0
         self.retiring = False

@@ -42,9 +42,14 @@ class Conversation:
                     front.retired.add((name, grant.process))
 
     def _present(self, front: Front, applications: Applications, grant: Grant) -> None:
-        message = {"type": "process", "pool": applications.definition.name, "process": grant.process}
-        address = applications.processes[grant.process].address
-        self._send(front, {**message, "address": address, "slots": grant.slots, "suspect": grant.suspect})
+        message: Message = {
+            "type": "process",
+            "pool": applications.definition.name,
+            "process": grant.process,
+        }
+        process = applications.processes[grant.process]
+        message |= {"address": process.address, "pid": process.pid}
+        self._send(front, {**message, "slots": grant.slots, "suspect": grant.suspect})
 
     def announce(self, applications: Applications, process: str) -> None:
         """A process may be used: by the newest front that has its pool."""

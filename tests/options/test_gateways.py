@@ -26,7 +26,9 @@ def script(place: Path, body: str, name: str = "program.py") -> Path:
     return path
 
 
-def serve(box: Box, place: Path, keys: str, program: Path | str = SCRIPTED, extra: str = "") -> Box:
+def serve(
+    box: Box, place: Path, keys: str, program: Path | str = SCRIPTED, extra: str = "", processes: int = 1
+) -> Box:
     """A program of ours at /app."""
     (place / "www").mkdir(exist_ok=True)
     if program == SCRIPTED:
@@ -37,7 +39,7 @@ def serve(box: Box, place: Path, keys: str, program: Path | str = SCRIPTED, extr
         server.modules = ( "mod_fastcgi", "mod_scgi" )
         server.document-root = "{place}/www"
         fastcgi.server = ( "/app" => (( "socket" => "{place}/app.sock", "bin-path" => "{program}",
-            "check-local" => "disable", "min-procs" => 1, "max-procs" => 1, {keys} )) )
+            "check-local" => "disable", "min-procs" => {processes}, "max-procs" => {processes}, {keys} )) )
         {extra}
         """)
 

@@ -36,7 +36,7 @@ def basic(user: str, password: str) -> str:
 class Lines(list[str]):
     """An error log that remembers what went in."""
 
-    debug = info = warning = error = list.append
+    debug = traced = info = warning = error = list.append
 
 
 class Site:

@@ -41,6 +41,9 @@ class Lines:
     def debug(self, text: str) -> None:
         self.lines.append(f"debug {text}")
 
+    def traced(self, text: str) -> None:
+        self.lines.append(f"traced {text}")
+
     def info(self, text: str) -> None:
         self.lines.append(f"info {text}")
 

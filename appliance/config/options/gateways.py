@@ -5,7 +5,7 @@ from __future__ import annotations
 from appliance.config.options.option import Option, Type
 
 _S, _I, _P = Type.STRING, Type.INTEGER, Type.PAIRS
-_DEBUG = "fcgibox.error-log-level says how much is logged"
+_DEBUG = "What is logged of each request; 1: who got it, and the load of all; 2: records, too; 0: errors."
 
 TABLE = (
     Option(
@@ -34,10 +34,9 @@ TABLE = (
         "fastcgi.debug",
         _I,
         0,
-        "How much the module logs.",
+        _DEBUG,
         "mod_fastcgi",
         maximum=65535,
-        without_effect=_DEBUG,
     ),
     Option(
         "scgi.server",
@@ -57,7 +56,5 @@ TABLE = (
         "mod_scgi",
         choices=("least-connection", "fair", "round-robin", "hash", "sticky"),
     ),
-    Option(
-        "scgi.debug", _I, 0, "How much the module logs.", "mod_scgi", maximum=65535, without_effect=_DEBUG
-    ),
+    Option("scgi.debug", _I, 0, _DEBUG, "mod_scgi", maximum=65535),
 )
