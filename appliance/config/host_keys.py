@@ -145,6 +145,13 @@ KEYS = {
             maximum=65535,
             ours=True,
         ),
+        Key(
+            "waiting-page",
+            _S,
+            'What browsers see while a start takes long: "enable", or the path of a page of your own.',
+            "",
+            ours=True,
+        ),
         Key("user", _S, "User that the processes run as; server.username if unset.", ours=True),
         Key(
             "group",

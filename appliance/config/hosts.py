@@ -23,6 +23,7 @@ from appliance.config.regex import compile_pattern
 from appliance.config.remote import check
 from appliance.config.sharing import Sharing
 from appliance.config.values import Array, Element, Value
+from appliance.config.waiting import waiting_page
 
 _SHELL = re.compile(r"[\"'\\$|&;<>()`*?]")
 
@@ -184,6 +185,7 @@ class Hosts:
             keep_connections=_number(given, "keep-connections"),
             check=check(given, places, protocol, self._report),
             check_interval=_number(given, "check-interval"),
+            waiting_page=waiting_page(given, places, self._report),
             user=given.get("user") or self._user,
             # A user of its own brings its own group.
             group=given.get("group") or (None if given.get("user") else self._group),

@@ -54,6 +54,7 @@ class PoolDefinition:
     keep_connections: int = 0
     check: str = ""
     check_interval: int = 10
+    waiting_page: str = ""
     user: str | None = None
     group: str | None = None
     chroot: str | None = None

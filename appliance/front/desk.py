@@ -17,6 +17,7 @@ from appliance.front.remote import Remote, place, target
 from appliance.gateway.failure import Failure, Stage
 from appliance.gateway.upstream import Timeouts, Upstream
 from appliance.gateway.wire import WIRES
+from appliance.handlers import waiting
 from appliance.handlers.exchange import Log
 from appliance.http.loop import Loop
 from appliance.pool.pool import Pool, QueueFull, Returned, Slot, State, Waiter
@@ -64,6 +65,8 @@ class Desk:
         self.address = address or place(definition)  # what hashes and messages know the host by
         self.remote: Remote | None = None  # a host that we do not start
         self.wary = definition.recycles  # of kept connections, where a request cannot go out again
+        self._fresh: set[str] = set()  # processes without an answer so far, where that matters
+        self.waiting_page = waiting.load(definition.waiting_page, definition.name, log)
         if definition.command:
             self._watch_idle()
         else:
@@ -97,9 +100,14 @@ class Desk:
         self._grow()
         self._tick_while_waiting()
 
-    def leave(self, call: Waiter) -> None:
-        """The client of a waiting call has gone."""
-        self.pool.leave(call)
+    def leave(self, call: Waiter) -> bool:
+        """A waiting call will never run, for its client has gone. False if it does not wait."""
+        return self.pool.leave(call)
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether no process has answered a request yet: there is none, or it may still be loading."""
+        return self._fresh >= self.pool.processes.keys()
 
     def renew(self, slot: Slot) -> None:
         """A kept connection may end before the application has read from it: this request gets a new one."""
@@ -131,6 +139,8 @@ class Desk:
         self.requests += 1
         if self.remote is not None:
             self.remote.reached()
+        elif self._fresh:
+            self._fresh.discard(slot.process.name)
         upstream = slot.connection
         if (
             not self.pool.release(slot, self._loop.now(), reusable)
@@ -199,6 +209,8 @@ class Desk:
         slot = upstream.slot
         assert isinstance(slot, Slot)
         self.requests += 1
+        if complete:
+            self._fresh.discard(slot.process.name)
         self.pool.release(slot, self._loop.now(), keep=False, suspect=not complete)
 
     def delayed(self, upstream: Upstream) -> None:
@@ -247,6 +259,9 @@ class Desk:
     def process_up(self, name: str, address: str, slots: int | None, suspect: int, pid: int) -> None:
         """A process is up and `slots` of it are ours."""
         self._failing = ""
+        if self.waiting_page is not None:
+            self._fresh.intersection_update(self.pool.processes)
+            self._fresh.add(name)
         self.pool.process_up(name, address, slots, suspect, self._loop.now(), pid)
 
     def lease(self, name: str, slots: int, suspect: int) -> None:

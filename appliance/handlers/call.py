@@ -13,6 +13,7 @@ from appliance.gateway.errors import ProtocolError, RequestRefused
 from appliance.gateway.failure import Failure, Stage
 from appliance.gateway.records import RESPONDER
 from appliance.gateway.upstream import Upstream
+from appliance.handlers import waiting
 from appliance.handlers.causes import explain
 from appliance.handlers.exchange import PENDING, Exchange, Outcome
 from appliance.handlers.hosts import Host, Route
@@ -104,7 +105,23 @@ class Call:
             exchange.respond(error_response(refused.status, refused.reason))
             return
         exchange.on_gone = self._client_gone
-        self._host.desk.enter(self)
+        desk = self._host.desk
+        desk.enter(self)
+        if desk.waiting_page is not None and desk.is_starting and waiting.is_for(exchange.request):
+            exchange.call_later(waiting.PATIENCE, self._still_waiting)
+
+    def _still_waiting(self) -> None:
+        """A browser has waited for a while: if it is for a start, it gets a page that comes again."""
+        desk, slot = self._host.desk, self._slot
+        if desk.waiting_page is None or not desk.is_starting or self._head is not None:
+            return
+        if slot is not None:
+            # A program that loads has the request already; it is as if the client had left.
+            self._slot = self._upstream = None
+            desk.abandon(slot)
+        elif not desk.leave(self):
+            return
+        self._exchange.respond(desk.waiting_page.response())
 
     def _elsewhere(self) -> bool:
         """Ask the host whose turn it is, after a failure another one; False if there is none."""

@@ -10,6 +10,7 @@ from appliance.gateway.failure import Failure
 from appliance.gateway.upstream import Upstream
 from appliance.handlers import physical
 from appliance.handlers.exchange import Clock, Log
+from appliance.handlers.waiting import WaitingPage
 from appliance.http.files import FileCache
 from appliance.http.spool import Spool
 from appliance.pool.pool import Pool, Slot
@@ -27,10 +28,14 @@ class Desk(Protocol):
     pool: Pool
     address: str
     wary: bool
+    waiting_page: WaitingPage | None
+
+    @property
+    def is_starting(self) -> bool: ...
 
     def enter(self, call: Call) -> None: ...
 
-    def leave(self, call: Call) -> None: ...
+    def leave(self, call: Call) -> bool: ...
 
     def renew(self, slot: Slot) -> None: ...
 

@@ -52,7 +52,7 @@ def test_every_key_is_understood() -> None:
         "connect-timeout" => 1, "write-timeout" => 2, "read-timeout" => 3, "tcp-fin-propagate" => "disable",
         "upgrade" => "disable", "slots" => 7, "template" => "enable", "user" => "joe", "group" => "staff",
         "exclusive" => ( "/srv/data" ), "queue-length" => 5, "queue-timeout" => 6,
-        "weight" => 8, "resolve-interval" => 9, "check-interval" => 11,
+        "weight" => 8, "resolve-interval" => 9, "check-interval" => 11, "waiting-page" => "enable",
         "chroot" => "/srv/jail", "umask" => "027", "nice" => "-5",
         "limits" => ( "nofile" => "10:20", "core" => 0 )
         """
@@ -96,6 +96,7 @@ def test_every_key_is_understood() -> None:
         weight=8,
         resolve_interval=9,
         check_interval=11,
+        waiting_page="enable",
     )
     defaults = PoolDefinition("app", "fastcgi", host="::1", port=9000)
     untouched = {
@@ -286,6 +287,16 @@ def test_a_mapped_end_leads_to_a_key_that_exists(module: str) -> None:
     assert fine.settings.pairs(f"{module}.map-extensions") == ((".php4", ".php"),)
     with pytest.raises(ConfigurationError, match=rf'"\.php4" counts as "\.pph", which is no key of {module}'):
         load(f'{MODULES}{server}{module}.map-extensions = ( ".php4" => ".pph" )', "t")
+
+
+def test_a_waiting_page_is_ours_or_a_file() -> None:
+    spawned = '"socket" => "/a", "bin-path" => "/bin/a"'
+    assert pool(f'{spawned}, "waiting-page" => "/srv/wait.html"').waiting_page == "/srv/wait.html"
+    assert pool(f'{spawned}, "waiting-page" => "disable"').waiting_page == ""
+    assert '"wait.html" is no waiting page' in refusal(
+        f'"/" => (( {spawned}, "waiting-page" => "wait.html" ))'
+    )
+    assert 'needs "bin-path"' in refusal('"/" => (( "socket" => "/a", "waiting-page" => "enable" ))')
 
 
 def test_keys_for_hosts_that_somebody_else_starts() -> None:
