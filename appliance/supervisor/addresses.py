@@ -23,6 +23,7 @@ from appliance.supervisor.guardian import Guardian
 from appliance.supervisor.holders import holder_of_port
 from appliance.supervisor.identity import Identity
 from appliance.supervisor.listeners import bind_unix, remove_unix
+from appliance.supervisor.served import serves_path, serves_port
 
 _MODE = 0o600
 _LOWEST_BACKLOG = 1024  # lighttpd's, whatever is configured below it
@@ -32,7 +33,8 @@ _LOWEST_BACKLOG = 1024  # lighttpd's, whatever is configured below it
 class Bound:
     """A listening socket and the address by which the front reaches it."""
 
-    listener: socket.socket
+    listener: socket.socket | None
+    """None: somebody else listens there."""
     address: str
     place: str
     """The address as we see it: a front in a chroot reaches sockets below that."""
@@ -46,28 +48,54 @@ class Addresses:
         self._guardian = guardian
         self._taken: set[str] = set()
         self._made: set[Path] = set()
+        self._foreign: set[str] = set()
 
     def bind(self, definition: PoolDefinition, front: Identity) -> Bound:
-        """A free address for one more process, only the front may connect to it. UserError: it cannot be
-        had."""
+        """The next address for one more process: bound, so that only the front may connect to it, or served
+        by somebody else. UserError: it cannot be had."""
         number = 0
         while (place := self._place(address := self._address(definition, number), front)) in self._taken:
             number += 1
+        # What is only for one server (databases, a template's processes) is never somebody else's.
+        sharing = not (definition.template or definition.exclusive)
+        if sharing and definition.socket is not None:
+            plain = self._place(named := f"unix:{definition.socket}", front)
+            if number == 0 and plain not in self._taken and serves_path(plain[5:], front):
+                return self._use(named, plain)
+            if serves_path(place[5:], front):
+                return self._use(address, place)
         try:
             if place.startswith("unix:"):
                 listener = self._bind_unix(place.removeprefix("unix:"), definition, front)
             else:
                 listener = self._bind_port(definition, number)
         except OSError as error:
+            if error.errno == errno.EADDRINUSE and definition.socket is None:
+                host, port = definition.host or "127.0.0.1", definition.port + number
+                if sharing and serves_port(host, port):
+                    return self._use(address, place)
+                raise UserError(
+                    f"cannot listen on {address} for the application: "
+                    f"{holder_of_port(port) or 'another process'} is using it; stop that one, "
+                    "or remove bin-path to use it as it is"
+                ) from None
             directory = os.path.dirname(place.removeprefix("unix:"))
             missing = error.errno == errno.ENOENT and f"there is no directory {directory}; create it"
             raise UserError(f"cannot listen on {place}: {missing or error.strerror}") from error
         self._taken.add(place)
         return Bound(listener, address, place)
 
+    def _use(self, address: str, place: str) -> Bound:
+        self._taken.add(place)
+        self._foreign.add(place)
+        return Bound(None, address, place)
+
     def free(self, place: str) -> None:
         """Its process is dead."""
         self._taken.discard(place)
+        if place in self._foreign:
+            self._foreign.discard(place)
+            return
         if place.startswith("unix:"):
             path = place.removeprefix("unix:")
             remove_unix(path)
@@ -133,13 +161,7 @@ class Addresses:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((host, port))
             listener.listen(max(definition.listen_backlog, _LOWEST_BACKLOG))
-        except OSError as error:
+        except OSError:
             listener.close()
-            if error.errno == errno.EADDRINUSE:
-                raise UserError(
-                    f"cannot listen on {host}:{port} for the application: "
-                    f"{holder_of_port(port) or 'another process'} is using it; stop that one, "
-                    "or remove bin-path to use it as it is"
-                ) from None
             raise
         return listener

@@ -52,6 +52,8 @@ class Application:
     output: Output
     started: float
     pid: int | None = None
+    foreign: bool = False
+    """Not ours: it served the address before we came."""
 
 
 class Audience(Protocol):
@@ -140,7 +142,9 @@ class Applications:
     def unreachable(self, process: str, reason: str) -> None:
         """The front cannot connect to it any more, though it lives."""
         application = self.processes.get(process)
-        if application is not None and self.policy.states().get(process) is pool.State.RUNNING:
+        if application is not None and application.foreign:
+            self._forget(process, f"the server on {application.address} is gone ({reason})")
+        elif application is not None and self.policy.states().get(process) is pool.State.RUNNING:
             self._log(
                 process, "error", f"nobody can connect to {application.address} any more ({reason}): "
                 "it is replaced by a new process"
@@ -211,11 +215,32 @@ class Applications:
             return
         output = Output(partial(self._log, process, "notice"), around.loop.now)
         self.processes[process] = Application(process, bound.address, bound.place, output, around.loop.now())
+        if bound.listener is None:
+            self._use(process)
+            return
         around.loop.watch(output.reader, READ, partial(self._read, output))
         if self.template is not None:
             self.template.fork(process, bound.listener, output)
         else:
             self._execute(process, bound.listener, output)
+
+    def _use(self, process: str) -> None:
+        """Somebody else serves its address: as lighttpd, ask him and start nothing."""
+        application = self.processes[process]
+        application.output.sent()
+        application.foreign = True
+        self._log(
+            process,
+            "notice",
+            f"{application.address} is served already, by a process that we did not start: it is used as it "
+            "is; when it is gone, one of ours takes its place",
+        )
+        self.policy.up(process, self._around.loop.now())
+        self._act()
+
+    def slots(self, process: str) -> int | None:
+        """Requests that it takes at once; None: nobody knows, as of one that is not ours."""
+        return None if self.processes[process].foreign else self.definition.slots
 
     def _execute(self, process: str, listener: socket.socket, output: Output) -> None:
         try:
@@ -308,8 +333,19 @@ class Applications:
         application.output.close()
         self._around.addresses.free(application.place)
 
+    def _forget(self, process: str, reason: str) -> None:
+        """No more of a server that is not ours."""
+        self._put_away(self.processes.pop(process))
+        if self.policy.states().get(process) is not pool.State.ENDING:
+            self._log(process, "warning", reason)
+        self.policy.ended(process, reason, (), self._around.loop.now())
+        self._act()
+
     def _end(self, process: str, *, urgent: bool) -> None:
         application = self.processes.get(process)
+        if application is not None and application.foreign:
+            self._forget(process, "")
+            return
         if application is None or application.pid is None:
             # It is on its way out of the template: `_up` will end it, `_not_started` forget it.
             return

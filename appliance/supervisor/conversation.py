@@ -53,7 +53,7 @@ class Conversation:
 
     def announce(self, applications: Applications, process: str) -> None:
         """A process may be used: by the newest front that has its pool."""
-        slots = applications.definition.slots
+        slots = applications.slots(process)
         grant = applications.leases.add(process, slots)
         having = self._having(applications)
         for front in having[:-1]:

@@ -16,8 +16,13 @@ _LISTENING = "0A"
 
 def holder_of_port(port: int) -> str | None:
     """The program listening on a TCP port of this machine, as "php-cgi (process 123)"; None if unknown."""
+    return next((_described(pid) for pid in holders_of_port(port)), None)
+
+
+def holders_of_port(port: int) -> Iterator[int]:
+    """The processes listening on a TCP port of this machine, as far as they can be known."""
     inodes = {inode for table in ("tcp", "tcp6") for inode in _listening_inodes(table, port)}
-    return _owner(inodes)
+    return _owners(inodes)
 
 
 def holder_of_socket(path: str) -> str | None:
@@ -28,7 +33,7 @@ def holder_of_socket(path: str) -> str | None:
         words = line.split(maxsplit=7)
         if len(words) == 8 and words[7] == path:
             inodes.add(words[6])
-    return _owner(inodes)
+    return next((_described(pid) for pid in _owners(inodes)), None)
 
 
 def _listening_inodes(table: str, port: int) -> Iterator[str]:
@@ -46,14 +51,15 @@ def _lines(table: str) -> list[str]:
         return []
 
 
-def _owner(inodes: set[str]) -> str | None:
+def _owners(inodes: set[str]) -> Iterator[int]:
     wanted = {f"socket:[{inode}]" for inode in inodes}
-    if not wanted:
-        return None
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc") if wanted else ():
         if name.isdigit() and _holds(name, wanted):
-            return f"{describe_program(int(name))} (process {name})"
-    return None
+            yield int(name)
+
+
+def _described(pid: int) -> str:
+    return f"{describe_program(pid)} (process {pid})"
 
 
 def _holds(pid: str, wanted: set[str]) -> bool:

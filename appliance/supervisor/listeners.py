@@ -81,7 +81,7 @@ def bind_unix(sock: socket.socket, path: str) -> None:
             raise
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise UserError(f"cannot listen on {path}: there is a file of that name; remove it") from None
-        if _answers(path):
+        if answers(path):
             raise UserError(
                 f"cannot listen on {path}: {holder_of_socket(path) or 'another process'} is using it; "
                 "stop that one, or choose another path"
@@ -107,14 +107,14 @@ def permit(path: str, mode: int) -> None:
         ) from error
 
 
-def _answers(path: str) -> bool:
+def answers(path: str) -> bool:
+    """Whether somebody listens on a unix socket, however busy. OSError if we cannot know."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
             probe.connect(path)
         except BlockingIOError:
-            # A full backlog: somebody is there, however busy.
-            return True
+            return True  # a full backlog
         except ConnectionRefusedError:
             return False
     return True
