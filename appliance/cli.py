@@ -28,7 +28,8 @@ Commands:
   recipe [NAME ...]        run an application; without a name: list them
   serve CONFIG             run a lighttpd.conf
   check CONFIG             read a configuration and say what is wrong with it
-  status, reload, stop     talk to the running server
+  status, top              what the running server and its applications do
+  reload, stop             talk to the running server
   app trac|wsgi ...        the application side alone, for somebody else's front
   spawn ...                start a FastCGI program for any web server, as spawn-fcgi does
   trac-admin DIR ...       the bundled Trac's own administration
@@ -54,6 +55,7 @@ COMMANDS = {
     "serve": "serve",
     "check": "check",
     "status": "control",
+    "top": "control",
     "reload": "control",
     "stop": "control",
     "app": "app",

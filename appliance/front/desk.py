@@ -305,6 +305,7 @@ class Desk:
             "waiting": self.pool.waiting,
             "processes": {name: process.load for name, process in self.pool.processes.items()},
             "taken": {name: process.requests for name, process in self.pool.processes.items()},
+            "down": [self.health.down] if self.health is not None and self.health.down else [],
         }
 
     def _released(self, returned: Returned) -> None:

@@ -35,11 +35,12 @@ class Group:
         return self._sum(self.desks)
 
     def _sum(self, desks: Sequence[Desk]) -> dict[str, Any]:
-        total: dict[str, Any] = {"requests": 0, "waiting": 0, "processes": {}, "taken": {}}
+        total: dict[str, Any] = {"requests": 0, "waiting": 0, "processes": {}, "taken": {}, "down": []}
         for desk in desks:
             status = desk.status()
             total["requests"] += status["requests"]
             total["waiting"] += status["waiting"]
             total["processes"] |= status["processes"]
             total["taken"] |= status["taken"]
+            total["down"] += status["down"]
         return total

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from appliance import __version__
@@ -50,7 +51,25 @@ def describe(supervisor: Supervisor, front_data: dict[str, Any] | None) -> dict[
         "front": front,
         "other_fronts": others,
         "pools": [_pool(pool, supervisor, data) for pool in supervisor.pools],
+        "hosts": [*_hosts(supervisor, data)],
     }
+
+
+def _hosts(supervisor: Supervisor, data: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Applications that somebody else has started: what the front knows of them."""
+    plan = supervisor.plan
+    for definition in plan.configuration.pools() if plan is not None else ():
+        reported = data.get("pools", {}).get(definition.name)
+        if definition.spawned or reported is None:
+            continue
+        yield {
+            "name": definition.name,
+            "place": definition.socket or f"{definition.host}:{definition.port}",
+            "requests": reported["requests"],
+            "waiting": reported["waiting"],
+            "load": sum(reported["processes"].values()),
+            "down": reported["down"],
+        }
 
 
 def _pool(applications: Applications, supervisor: Supervisor, data: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +77,7 @@ def _pool(applications: Applications, supervisor: Supervisor, data: dict[str, An
     plan = supervisor.plan
     current = plan is not None and plan.pools.get(definition.name) is applications
     reported = data.get("pools", {}).get(definition.name, {}) if current else {}
-    loads = reported.get("processes", {})
+    loads, taken = reported.get("processes", {}), reported.get("taken", {})
     now = supervisor.loop.now()
     processes = []
     for name, state in policy.states().items():
@@ -72,6 +91,7 @@ def _pool(applications: Applications, supervisor: Supervisor, data: dict[str, An
                     "age": now - process.started,
                     "address": process.address,
                     "load": loads.get(name),
+                    "requests": taken.get(name),
                 }
             )
     template = applications.template
