@@ -30,6 +30,7 @@ from appliance.http.wheel import Timer
 
 READ_SIZE = 65536
 BODY_PIECE = 65528  # octets of the body per record: with its head one round 64 KiB
+SILENT_SECONDS = 15  # of a machine somewhere else, until it is asked whether it lives
 BUSY_PAUSE = 0.05  # seconds between attempts while a backlog is full
 CHATTER = 1 << 18  # octets of the error stream in a row that count as progress
 DISCARD_OCTETS = 1 << 20
@@ -187,6 +188,8 @@ class Upstream:
                 return
             if family != _socket.AF_UNIX:
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if self.keep or not self._address[0].startswith(("127.", "::1")):
+                    _ask_for_signs_of_life(self._socket)
             self._watcher = self._loop.watcher(self._socket.fileno(), self.on_ready)
         try:
             self._socket.connect(self._address)
@@ -490,3 +493,14 @@ class Upstream:
         if sock is not None:
             self._watcher.close()
             sock.close()
+
+
+def _ask_for_signs_of_life(sock: _socket.socket) -> None:
+    """A machine that is switched off says nothing more: have the kernel ask, and end the connection (tcp(7)).
+
+    Without it a request there would wait for ever, and a kept connection would be found dead by the next one.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, SILENT_SECONDS)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, SILENT_SECONDS // 3)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from pathlib import Path
 
@@ -67,3 +68,12 @@ def test_a_leaving_front_closes_them(box: Box, place: Path, start: Start) -> Non
     slow.join(20)
     until(lambda: host.open_connections == 0, 10, "the old front keeps a connection")
     assert box.get("/").text == "host"
+
+
+def test_the_kernel_asks_a_silent_machine_for_signs_of_life(box: Box, place: Path, start: Start) -> None:
+    kept, plain = start("kept"), start("plain")
+    box.serve(configuration(place, [f'{kept.entry}, "keep-connections" => 1 )', plain], "round-robin"))
+    assert {box.get("/").text for _ in range(2)} == {"kept", "plain"}
+    shown = subprocess.run(["ss", "-Htno", "state", "established"], capture_output=True, text=True).stdout
+    lines = [line for line in shown.splitlines() if line.split()[3].endswith(f":{kept.port}")]
+    assert lines and all("timer:(keepalive," in line for line in lines), shown
