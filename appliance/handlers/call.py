@@ -23,7 +23,7 @@ from appliance.handlers.sendfile import Sending
 from appliance.http.response import UNKNOWN, Header, Response, error_response
 from appliance.http.spool import Spool
 from appliance.pool.pool import Slot
-from appliance.pool.retry import ATTEMPTS, is_unchanging, may_retry
+from appliance.pool.retry import ATTEMPTS, counted, is_unchanging, may_retry
 
 STDERR_LINE = 8192
 STDERR = 1 << 18  # octets of an application's error stream that are logged for one request
@@ -288,7 +288,7 @@ class Call:
             self._host.desk.broke(slot, failure)
         attempts = 1 if self._route is None else ATTEMPTS
         if may_retry(failure, self._exchange.request.method, self._retries, attempts):
-            self._retries += 1
+            self._retries = counted(failure, self._retries)
             self._scope.services.log.info(
                 f"{self._process}: {self._asked()} goes out again: {failure.reason}"
             )

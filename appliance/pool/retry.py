@@ -3,8 +3,10 @@
 A request may have run as soon as the kernel took one octet of it; that an application closed its end proves
 nothing. So it goes out again only (a) if connecting failed or no octet of it was accepted, or (b) if a kept
 connection turned out to be dead: reset or broken before any answer, and the method is one that changes
-nothing (RFC 9110 section 9.2.1). Once; only where there are several hosts, and as long as none of them could
-be connected to, more often. A connect-timeout is long: after the second one the client is told.
+nothing (RFC 9110 section 9.2.1). In the case (b) once. If nothing was accepted, more often: children of an
+application that end after a number of requests do so at the same time, and leave several kept connections
+dead. Where connecting fails, as often as there may be other hosts; a connect-timeout is long: after the
+second one the client is told.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import errno
 
 from appliance.gateway.failure import Failure, Stage
 
-ATTEMPTS = 5  # other hosts that are tried when connecting fails, as in lighttpd
+ATTEMPTS = 5  # other hosts that are tried when connecting fails, as in lighttpd; dead kept connections
 
 _UNCHANGING = frozenset(("GET", "HEAD", "OPTIONS"))
 _DEAD = frozenset((errno.EPIPE, errno.ECONNRESET))
@@ -33,8 +35,13 @@ def may_retry(failure: Failure, method: str, retries: int, attempts: int = 1) ->
         return False
     if failure.stage is Stage.CONNECTING:
         return retries < (1 if failure.timeout else attempts)
-    if retries:
+    if retries >= ATTEMPTS:
         return False
     if not failure.accepted:
         return True
-    return failure.reused and failure.error in _DEAD and method in _UNCHANGING
+    return failure.reused and failure.error in _DEAD and is_unchanging(method)
+
+
+def counted(failure: Failure, retries: int) -> int:
+    """How often it was sent again, for the next `may_retry`: what may have been seen does so once."""
+    return ATTEMPTS if failure.accepted else retries + 1

@@ -8,7 +8,7 @@ from errno import ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT
 import pytest
 
 from appliance.gateway.failure import Failure, Stage
-from appliance.pool.retry import may_retry
+from appliance.pool.retry import ATTEMPTS, counted, may_retry
 
 C, S, W, A = Stage.CONNECTING, Stage.SENDING, Stage.WAITING, Stage.ANSWERING
 
@@ -38,12 +38,14 @@ def test_table(
     stage: Stage, method: str, reused: bool, accepted: bool, answered: bool, error: int, expected: bool
 ) -> None:
     failure = Failure(stage, "it failed", error, error == ETIMEDOUT, accepted, answered, reused)
-    assert may_retry(failure, method, False) is expected
-    assert may_retry(failure, method, True) is False
+    assert may_retry(failure, method, 0) is expected
+    assert may_retry(failure, method, ATTEMPTS) is False
+    again = counted(failure, 0)
+    assert may_retry(failure, method, again) is (expected and not accepted and stage is not C)
 
 
 def test_whatever_may_have_run_and_changes_something_goes_out_once() -> None:
     errors = (0, EPIPE, ECONNRESET, ECONNREFUSED, ETIMEDOUT)
     for stage, error, answered, reused in itertools.product((S, W, A), errors, (False, True), (False, True)):
         failure = Failure(stage, "it failed", error, False, True, answered, reused)
-        assert not may_retry(failure, "POST", False)
+        assert not may_retry(failure, "POST", 0)
