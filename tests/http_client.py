@@ -161,6 +161,10 @@ class Wire:
             trailers,
         )
 
+    def octets(self, count: int) -> bytes:
+        """The next octets, whatever they are: of another protocol after a 101."""
+        return self._exactly(count)
+
     def closed(self, timeout: float = 10.0) -> bool:
         """Whether the server ends the connection within `timeout` seconds, sending nothing more."""
         if self.buffer:

@@ -79,14 +79,8 @@ KEYS = {
             _SECONDS,
             maximum=65535,
         ),
-        Key(
-            "tcp-fin-propagate",
-            _B,
-            "Whether it hears of a client that is done sending.",
-            False,
-            without_effect="requests go out complete",
-        ),
-        Key("upgrade", _B, "Whether connections may become web sockets.", False, refused=(True,)),
+        Key("tcp-fin-propagate", _B, "Whether it hears of a client that is done sending.", False),
+        Key("upgrade", _B, "Whether connections may become web sockets.", False),
         Key(
             "slots",
             _I,

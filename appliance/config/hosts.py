@@ -174,6 +174,8 @@ class Hosts:
             strip_request_uri=given.get("strip-request-uri") or "",
             x_sendfile=_switch(given, "x-sendfile", _switch(given, "allow-x-send-file")),
             x_sendfile_docroots=self._directories(given, places, "x-sendfile-docroot"),
+            tcp_fin_propagate=_switch(given, "tcp-fin-propagate"),
+            upgrade=_switch(given, "upgrade"),
             kill_signal=_number(given, "kill-signal"),
             connect_timeout=_number(given, "connect-timeout"),
             write_timeout=_number(given, "write-timeout"),

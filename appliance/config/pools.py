@@ -43,6 +43,8 @@ class PoolDefinition:
     strip_request_uri: str = ""
     x_sendfile: bool = False
     x_sendfile_docroots: tuple[str, ...] = ()
+    tcp_fin_propagate: bool = False
+    upgrade: bool = False
     kill_signal: int = 15
     connect_timeout: int = 8
     write_timeout: int = 0

@@ -13,8 +13,9 @@ from appliance.config import PoolDefinition
 from appliance.gateway.answer import HeadParser
 from appliance.gateway.errors import ProtocolError
 from appliance.gateway.failure import Failure
+from appliance.gateway.parties import Timeouts
 from appliance.gateway.records import pair
-from appliance.gateway.upstream import Timeouts, Upstream
+from appliance.gateway.upstream import Upstream
 from appliance.gateway.values import GetValues
 from appliance.gateway.wire import WIRES
 from appliance.handlers.exchange import Log

@@ -15,7 +15,8 @@ from appliance.config import PoolDefinition
 from appliance.front.health import Health
 from appliance.front.remote import Remote, place, target
 from appliance.gateway.failure import Failure, Stage
-from appliance.gateway.upstream import Timeouts, Upstream
+from appliance.gateway.parties import Timeouts
+from appliance.gateway.upstream import Upstream
 from appliance.gateway.wire import WIRES
 from appliance.handlers import waiting
 from appliance.handlers.exchange import Log

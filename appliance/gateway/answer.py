@@ -78,16 +78,18 @@ class AnswerHead:
     ranged: bool = False  # it is one of X-Sendfile2: paths with ranges, several fields joined
     streaming: bool = False  # the application wants every piece to go out at once
     chunked: bool = False  # the body comes in the chunked coding: `chunks.Decoder`
+    upgrade: bytes = b""  # the protocol that a 101 changes to
     close: bool = False  # the application asks for the client's connection to be closed
 
 
 class HeadParser:
     """Finds and reads the head of one answer. Once `feed` gave it, `rest` is the beginning of the body."""
 
-    __slots__ = ("_begun", "_sendfile", "interim", "notes", "rest")
+    __slots__ = ("_begun", "_sendfile", "interim", "may_switch", "notes", "rest")
 
     def __init__(self, sendfile: bool = False, protocol: Protocol = "fastcgi") -> None:
         """`sendfile`: x-sendfile is enabled; otherwise the fields go to the client as in lighttpd."""
+        self.may_switch = False  # the client asked for another protocol, and 101 with Upgrade is an answer
         self._sendfile = _SENDFILE[protocol] if sendfile else _NO_SENDFILE
         self.reset()
 
@@ -111,7 +113,7 @@ class HeadParser:
             self._limit(end[0])
             head = self._read(bytes(text[: end[0]]))
             text = bytes(text[end[1] :])
-            if head.status >= 200:
+            if head.status >= 200 or (head.status == 101 and self.may_switch and head.upgrade):
                 self._begun = bytearray()
                 self.rest = text
                 return head
@@ -194,7 +196,8 @@ class HeadParser:
                 head.close = head.close or b"close" in options
                 named |= options
             elif lower in _DROPPED:
-                continue
+                if lower == b"upgrade":
+                    head.upgrade = value
             elif lower in self._sendfile:
                 _send_instead(head, lower, value)
             elif value or lower[:9] == b"variable-":  # other empty fields are dropped, as lighttpd does

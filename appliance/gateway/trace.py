@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
 from appliance.gateway import records, scgi
+from appliance.gateway.parties import Owner, Receiver, Timeouts
 from appliance.gateway.records import RESPONDER
-from appliance.gateway.upstream import Owner, Phase, Receiver, Timeouts, Upstream
+from appliance.gateway.upstream import Phase, Upstream
 from appliance.gateway.wire import Wire
 from appliance.http.loop import Loop
 from appliance.http.spool import Spool
@@ -119,7 +120,7 @@ class TracedUpstream(Upstream):
         """Send one request."""
         if isinstance(receiver, Traced) and receiver.detail >= RECORDS:
             head = self._wire.head(parameters, self.keep, role)
-            alone = (body is None or not body.size) and role == RESPONDER
+            alone = self.ends and (body is None or not body.size) and role == RESPONDER
             self._receiver = receiver
             self._show("to it", head + self._wire.end if alone else head, Passing())
         super().ask(receiver, parameters, body, role)

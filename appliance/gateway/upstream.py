@@ -12,16 +12,17 @@ wire's business.
 from __future__ import annotations
 
 import _socket
+import contextlib
 import enum
 import errno
 import os
 import socket
-from dataclasses import dataclass
-from typing import Protocol
 
 from appliance.gateway.errors import ProtocolError
 from appliance.gateway.failure import Failure, Stage
+from appliance.gateway.parties import Owner, Receiver, Timeouts
 from appliance.gateway.records import REQUEST_COMPLETE, RESPONDER
+from appliance.gateway.tunnel import Detached
 from appliance.gateway.wire import Wire
 from appliance.http.deadline import Deadline
 from appliance.http.loop import READ, WRITE, Loop, Watcher, guarded
@@ -37,38 +38,6 @@ DISCARD_OCTETS = 1 << 20
 DISCARD_SECONDS = 10.0  # design: abort-timeout
 
 
-class Receiver(Protocol):
-    """Who asked."""
-
-    def received(self, pieces: list[bytes]) -> None:
-        """Octets of the answer's head and body."""
-
-    def complained(self, pieces: list[bytes]) -> None:
-        """Octets of the application's error stream."""
-
-    def completed(self, reusable: bool) -> None:
-        """The answer is complete; reusable: the connection is kept open and may be asked again."""
-
-    def broken(self, failure: Failure) -> None:
-        """No answer, or no more of it. The connection is closed."""
-
-
-class Owner(Protocol):
-    """Who holds the connection while nobody asks."""
-
-    def lost(self, upstream: Upstream) -> None:
-        """A kept connection was closed by the application, or sent something unasked."""
-
-    def discarded(self, upstream: Upstream, complete: bool) -> None:
-        """An abandoned request is over; complete: the application has finished it, so it is free again."""
-
-    def delayed(self, upstream: Upstream) -> None:
-        """Connecting took a moment, as it may; it has succeeded."""
-
-    def complain(self, text: str) -> None:
-        """An error of our own, for the log."""
-
-
 class Phase(enum.Enum):
     """What a connection is doing."""
 
@@ -78,15 +47,6 @@ class Phase(enum.Enum):
     KEPT = "kept"
     DISCARDING = "discarding"
     CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds; 0 is none. `connect-timeout`, `write-timeout` and `read-timeout` of a host entry."""
-
-    connect: float
-    write: float
-    read: float
 
 
 class Upstream:
@@ -114,6 +74,7 @@ class Upstream:
         "_timeouts",
         "_watcher",
         "_wire",
+        "ends",
         "keep",
         "patient",
         "slot",
@@ -134,6 +95,7 @@ class Upstream:
         self._address = address
         self._timeouts = timeouts
         self.keep = keep  # ask the application to leave the connection open
+        self.ends = True  # a request without a body is complete at once; False: `end_body` ends it
         self.patient = True  # wait for room in a full backlog; False: the request can go elsewhere
         self.slot: object = None  # the slot this connection serves; the owner's to use
         self._decoder = wire.decoder()
@@ -165,7 +127,8 @@ class Upstream:
         self._chatter = 0
         out = self._wire.head(parameters, self.keep, role)
         # An authorizer has no STDIN (FastCGI 1.0 section 6.3).
-        self._out = out if self._body is not None or role != RESPONDER else out + self._wire.end
+        whole = self.ends and self._body is None and role == RESPONDER
+        self._out = out + self._wire.end if whole else out
         if self._phase is Phase.KEPT:
             self._phase = Phase.SENDING
             self._send()
@@ -382,6 +345,35 @@ class Upstream:
             self._watcher.watch(READ)
         elif self._phase is Phase.SENDING:
             self._watcher.watch(READ | WRITE)
+
+    # Going on in another way
+
+    def end_body(self) -> None:
+        """The body of a request that was asked without an end is over."""
+        if self._socket is not None and not self._out:
+            with contextlib.suppress(OSError):  # it may have answered and gone
+                self._socket.send(self._wire.end)
+
+    def half_close(self) -> bool:
+        """Tell the application that the client is done sending; False: the request is not sent yet."""
+        if self._phase in (Phase.CONNECTING, Phase.SENDING):
+            return False
+        if self._socket is not None:
+            self.keep = False
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
+        return True
+
+    def detach(self) -> Detached:
+        """Give the socket away, in the middle of an answer."""
+        sock, self._socket = self._socket, None
+        assert sock is not None
+        self._watcher.close()
+        unsent = bytes(self._out)
+        self._receiver = None
+        self.close()
+        timeouts = self._timeouts
+        return Detached(sock, self._wire, self._decoder, unsent, timeouts.read, timeouts.write)
 
     # Ending
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from appliance.config import Settings
 from appliance.handlers.exchange import AGAIN, PENDING, Handler
 from appliance.http.connection import Connection
+from appliance.http.handover import Handover
 from appliance.http.request import Request
 from appliance.http.response import Header, Response, error_response
 from appliance.http.spool import Spool
@@ -143,6 +144,22 @@ class Transaction:
             done(spool)
 
         self._connection.receive_body(self._site.body_limit, received)
+
+    def hand_over(self, headers: list[Header], protocol: bytes) -> Handover | None:
+        """Answer with 101 and take the client's socket; None if it is too late for that."""
+        if self._answered:
+            return None
+        handover = self._connection.hand_over(headers, protocol)
+        self._answered = handover is not None
+        return handover
+
+    def hand_back(self) -> None:
+        """What `hand_over` gave is not needed any more."""
+        self._connection.handed_back()
+
+    def tell_half_close(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called if the client is done sending and still wants its answer."""
+        self._connection.on_half_close = (self, callback)
 
     def interim(self, status: int, headers: list[Header]) -> None:
         """A 1xx response ahead of the answer."""

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from appliance.config import PoolDefinition, Settings
 from appliance.gateway.environment import Split
 from appliance.handlers.call import Call
+from appliance.handlers.duplex import DuplexCall
 from appliance.handlers.exchange import Exchange, Handler, Outcome
 from appliance.handlers.hosts import Route
 from appliance.handlers.physical import Kind
@@ -40,9 +41,26 @@ def build_by_file(settings: Settings, services: Services) -> Handler | None:
     return _by_file(_calls(found, settings), Scope(settings, services))
 
 
+class _TracedDuplexCall(TracedCall, DuplexCall):
+    __slots__ = ()
+
+    def application_over(self, complete: bool) -> None:
+        """The slot is free."""
+        self._release()
+        super().application_over(complete)
+
+
+_KINDS: dict[tuple[bool, bool], type[Call]] = {
+    (False, False): Call,
+    (True, False): TracedCall,
+    (False, True): DuplexCall,
+    (True, True): _TracedDuplexCall,
+}
+
+
 def _calls(found: Sequence[Rule], settings: Settings) -> Candidates:
     """The rules with what their requests become."""
-    return tuple((rule, TracedCall if rule.is_traced(settings) else Call) for rule in found)
+    return tuple((rule, _KINDS[rule.is_traced(settings), rule.is_duplex]) for rule in found)
 
 
 def _by_url(candidates: Candidates, scope: Scope) -> Handler | None:

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 class Rule:
     """A key and its hosts."""
 
-    __slots__ = ("_key", "_pattern", "by_url", "definitions", "hosts", "needle", "takes")
+    __slots__ = ("_key", "_pattern", "by_url", "definitions", "hosts", "is_duplex", "needle", "takes")
 
     def __init__(self, rule: GatewayRule, balance: str, settings: Settings, services: Services) -> None:
         key = self._key = rule.key
         self.definitions = rule.pools
+        self.is_duplex = any(pool.upgrade or pool.tcp_fin_propagate for pool in rule.pools)
         self.hosts = Hosts(rule, balance, settings, services)
         self._pattern = pattern = compile_pattern(key[1:]) if key.startswith("~") else None
         self.by_url = not rule.pools[0].check_local

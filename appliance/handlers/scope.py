@@ -12,6 +12,7 @@ from appliance.handlers import physical
 from appliance.handlers.exchange import Clock, Log
 from appliance.handlers.waiting import WaitingPage
 from appliance.http.files import FileCache
+from appliance.http.loop import Loop
 from appliance.http.spool import Spool
 from appliance.pool.pool import Pool, Slot
 
@@ -47,6 +48,8 @@ class Desk(Protocol):
 
     def abandon(self, slot: Slot) -> None: ...
 
+    def discarded(self, upstream: Upstream, complete: bool) -> None: ...
+
 
 class Group(Protocol):
     """The hosts of one entry: see `front.groups`."""
@@ -72,6 +75,9 @@ class Services(Protocol):
 
     @property
     def clock(self) -> Clock: ...
+
+    @property
+    def loop(self) -> Loop: ...
 
     @property
     def log(self) -> Log: ...

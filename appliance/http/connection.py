@@ -2,6 +2,7 @@
 
     IDLE → HEAD → SERVING ⇄ BODY → SENDING → IDLE …            keep-alive, pipelined requests one after the
     other
+                              ├→ TUNNEL → CLOSED              the socket is in other hands
                               └→ LINGERING → CLOSED             the answer must reach a client that still
                               sends
 
@@ -20,12 +21,12 @@ from math import inf
 
 from appliance.http.body import BadBody
 from appliance.http.deadline import Deadline
+from appliance.http.handover import Yielding
 from appliance.http.head import BadRequest, find_head, parse_head
 from appliance.http.incoming import Incoming, TooLarge
 from appliance.http.loop import READ, WRITE, guarded
 from appliance.http.request import Endpoint, Request
 from appliance.http.response import FileBody, Header, Response, error_response
-from appliance.http.sender import Sender
 from appliance.http.serialize import BODYLESS, field_lines, frame, status_line
 from appliance.http.service import Service
 from appliance.http.sink import Sink
@@ -44,19 +45,16 @@ _IDLE, _HEAD, _SERVING, _BODY = State.IDLE, State.HEAD, State.SERVING, State.BOD
 _SENDING, _LINGERING, _CLOSED = State.SENDING, State.LINGERING, State.CLOSED
 
 
-class Connection(Sender):
+class Connection(Yielding):
     """See the module's text."""
 
     __slots__ = (
         "_advancing",
-        "_incoming",
-        "_input",
         "_keep",
         "_linger_until",
         "_served",
         "endpoint",
         "idle_since",
-        "leaving",
         "request",
     )
 
@@ -64,14 +62,11 @@ class Connection(Sender):
         """`sock` is connected and non-blocking; the connection owns it from now on."""
         super().__init__(service, sock)
         self.endpoint = endpoint
-        self.leaving = False  # the server drains: no further request on this connection
         self.request: Request | None = None
         self._advancing = False
-        self._input = b""
         self._served = 0
         self._keep = True
         self._linger_until = 0.0
-        self._incoming: Incoming | None = None
         self._deadline = Deadline(service.loop, self.on_deadline)
         self.idle_since = self._deadline.after(service.limits.head_seconds)
         self._watcher = service.loop.watcher(sock.fileno(), self.on_ready)
@@ -101,7 +96,8 @@ class Connection(Sender):
         except OSError:
             data = b""
         if not data:
-            self._client_gone()
+            if not self._is_patient():
+                self._client_gone()
         elif self.state is _LINGERING:
             if self._deadline.after(LINGER_SECONDS) > self._linger_until:
                 self.close()
@@ -321,7 +317,9 @@ class Connection(Sender):
     def _watch(self) -> None:
         if self.state is _CLOSED:
             return
-        events = READ  # also while an answer is worked out: that is how a client that leaves is noticed
+        events = (
+            self._readable
+        )  # also while an answer is worked out: that is how a client that leaves is noticed
         if self._output is not None:
             events = WRITE
         elif len(self._input) >= PIPELINE_LIMIT and (self.state is _SERVING or self.state is _SENDING):
@@ -374,6 +372,9 @@ class Connection(Sender):
 
     def close(self) -> None:
         """Release everything; a second call does nothing."""
+        if self.state is State.TUNNEL:
+            self._client_gone()
+            return
         self._deadline.close()
         self.state = State.CLOSED
         if self._socket.fileno() < 0:

@@ -75,6 +75,12 @@ class Output:
         while self._files:
             self._files.pop().close()
 
+    def take(self) -> bytes:
+        """The octets that wait, for somebody else to send; there are no files among them."""
+        octets = b"".join(part for part in self._parts if not isinstance(part, _Part))
+        self.clear()
+        return octets
+
     def flush(self, sock: _socket.socket) -> Progress:
         """Send what the client takes now. Raises OSError if it has gone, Truncated if a file has shrunk."""
         budget = BUDGET

@@ -13,5 +13,6 @@ class State(enum.Enum):
     SERVING = "serving"
     BODY = "body"
     SENDING = "sending"
+    TUNNEL = "tunnel"  # in other hands
     LINGERING = "lingering"
     CLOSED = "closed"

@@ -138,15 +138,12 @@ def test_what_has_no_effect_is_named_once() -> None:
         debug.log-request-handling = "enable"
         $HTTP["host"] == "a" { debug.log-request-handling = "disable" }
         server.modules = ( "mod_webdav", "mod_fastcgi" )
-        fastcgi.server = ( "/" => (( "socket" => "/run/a", "tcp-fin-propagate" => "enable" ),
-                                   ( "socket" => "/run/b", "tcp-fin-propagate" => "enable" )) )
     """
     notices = load(text, "t").notices
     assert [notice.reason.split(":")[0] for notice in notices] == [
         '"mod_webdav" is not supported yet; without its options the server can do without it',
         "server.event-handler has no effect here",
         "debug.log-request-handling has no effect here",
-        '"tcp-fin-propagate" has no effect here',
     ]
     assert notices[1].sentence.startswith("t:2:9: server.event-handler has no effect here: ")
 

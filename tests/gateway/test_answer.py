@@ -142,7 +142,7 @@ def test_what_frames_the_message_stays_here() -> None:
         b"Connection: close, X-Hop\nKeep-Alive: 5\nProxy-Connection: x\nTE: x\nTrailer: y\nUpgrade: z\n"
         b"Date: now\nServer: me\nX-Hop: 1\nTransfer-Encoding: Chunked\nContent-Length: 5\nX: y\n\n"
     )
-    assert head == AnswerHead(200, [(b"X", b"y")], None, chunked=True, close=True)
+    assert head == AnswerHead(200, [(b"X", b"y")], None, upgrade=b"z", chunked=True, close=True)
 
 
 def test_equal_lengths_are_one() -> None:

@@ -112,6 +112,7 @@ def test_large_parts_of_many_files(site: Site) -> None:
     assert len(list(Path(f"/proc/{site.box.front_pid()}/fd").iterdir())) <= descriptors
 
 
+@pytest.mark.holds("allow-x-send-file", "x-sendfile")
 @pytest.mark.parametrize(
     ("head", "status", "body"),
     [
