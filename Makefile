@@ -31,7 +31,7 @@ ARGS ?=
 # What freezing could break: forks, re-execution, plugins, files; the rest is the same code.
 FROZEN_TESTS := tests/test_executable.py tests/faults tests/trac tests/browser tests/application/test_behind_lighttpd.py
 
-.PHONY: help setup run test test-all check format docs freeze bench screenshot clean
+.PHONY: help setup run test test-all check format docs freeze bench soak screenshot clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -74,6 +74,9 @@ freeze: $(STAMPS)/freeze ## one executable, dist/fcgibox, and a smoke test of it
 bench: $(STAMPS)/test ## measure against lighttpd, nginx and Caddy on this machine; prints a Markdown table
 	@build/install-packages bench
 	$(BIN)/python -m tests.bench $(ARGS)
+
+soak: $(STAMPS)/test ## 200,000 requests in 10 minutes with kills, reloads and clients that leave (ARGS='--seed 2')
+	$(BIN)/python -m tests.soak $(ARGS)
 
 screenshot: $(STAMPS)/test ## take docs/front-page.png again
 	@build/install-packages test

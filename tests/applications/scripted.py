@@ -9,11 +9,13 @@ short=N         N octets of an answer, then the connection is closed
 stall=N         N octets of an answer (0: not even a head), then nothing for half a minute
 exit            the process ends             wrongid         a page for a request that nobody made
 head=N          a head of N octets           stderr=N        N octets of complaints, then a page
-mark=FILE       a line more in FILE, then what follows in the query
+mark=FILE       a line more in FILE (the nonce), then what follows in the query
+nonce=TEXT      names the request              echo=N          nonce, hash of the body, N octets of nonce
 deaf            the listening socket is closed, then a page: nobody can connect any more
 Standard library only; the listening socket is on descriptor 0.
 """
 
+import hashlib
 import os
 import signal
 import socket
@@ -62,8 +64,9 @@ def send(connection: socket.socket, data: bytes, kind: int = 6) -> None:
         connection.sendall(record(kind, data[start : start + 32768]))
 
 
-def answer(connection: socket.socket, query: str) -> None:
-    """Raises EOFError for a connection that is to be closed."""
+def answer(connection: socket.socket, query: str, digest: str) -> None:
+    """Raises EOFError for a connection that is to be closed. `digest` is that of the request's body."""
+    nonce = "ran"
     for name, value in parse_qsl(query, keep_blank_values=True) or [("hello", "")]:
         if name == "sleep":
             time.sleep(float(value))
@@ -96,7 +99,14 @@ def answer(connection: socket.socket, query: str) -> None:
                 )
         elif name == "mark":
             with open(value, "a") as file:
-                file.write("ran\n")
+                file.write(nonce + "\n")
+        elif name == "nonce":
+            nonce = value
+        elif name == "echo":
+            filling = (nonce.encode() * (int(value) // len(nonce) + 1))[: int(value)]
+            send(connection, HEAD + f"{nonce} {digest} {os.getpid()}\n".encode() + filling)
+            connection.sendall(record(6, b"") + record(3, bytes(8)))
+            return
         elif name == "deaf":
             LISTENER.close()
         elif name in ("stream", "cut"):
@@ -111,7 +121,7 @@ def answer(connection: socket.socket, query: str) -> None:
 
 def serve(connection: socket.socket) -> None:
     while True:
-        keep, collected = False, b""
+        keep, collected, body = False, b"", hashlib.sha256()
         while True:
             _, kind, _, length, padding = struct.unpack(">BBHHBx", read(connection, 8))
             content = read(connection, length + padding)[:length]
@@ -119,9 +129,11 @@ def serve(connection: socket.socket) -> None:
                 keep = bool(content[2] & 1)
             elif kind == 4:
                 collected += content
-            elif kind == 5 and not content:
-                break
-        answer(connection, parameters(collected).get("QUERY_STRING", ""))
+            elif kind == 5:
+                body.update(content)
+                if not content:
+                    break
+        answer(connection, parameters(collected).get("QUERY_STRING", ""), body.hexdigest())
         if not keep:
             return
 

@@ -58,6 +58,18 @@ def wait_for_queue(box: Box, count: int) -> None:
     until(lambda: pool(box)["waiting"] == count, 20, f"{count} requests in the queue", box.log)
 
 
+def keep_all(box: Box, processes: int) -> None:
+    """Have a request in every process at once, so that each has its kept connection."""
+    wires = [box.wire(30) for _ in range(processes)]
+    for wire in wires:
+        wire.request("GET", "/app?sleep=0.3")
+    assert [wire.answer().status for wire in wires] == [200] * processes
+    for wire in wires:
+        wire.close()
+    wait_for_load(box, 0)
+    until(lambda: box.status()["front"]["data"]["connections"] == 0, 20, "a client is left", box.log)
+
+
 def descriptors(pid: int) -> list[str]:
     """What a process has open, without the numbers of sockets and pipes."""
     found = []
