@@ -238,7 +238,7 @@ class Pool:
         self._wanted = max(0, min(self._wanted, self._maximum - self._live))
 
     def _settle(self, process: str, known: _Process, now: float) -> None:
-        if self._young_deaths >= LOOP and now - known.started < SETTLE:
+        if self._young_deaths >= LOOP and now < known.started + SETTLE:
             return
         known.state = State.RUNNING
         known.announced = True

@@ -40,8 +40,9 @@ def main() -> int:
         place = Path(name)
         place.chmod(0o755)
         with Box(place / "box") as box:
-            report = run(plan, box, place)
-            if report.broken:
+            try:
+                report = run(plan, box, place)
+            finally:
                 kept = Path(tempfile.gettempdir()) / f"fcgibox-soak-{plan.seed}.log"
                 kept.write_text(box.log())
                 print(f"the server's log: {kept}")

@@ -171,9 +171,7 @@ def _drained(plan: Plan, box: Box, before: tuple[list[str], list[str]]) -> list[
     """When everybody has gone: what is open is what was open before."""
     until(lambda: len(_running(box)) == plan.processes, 40, "a process is missing", box.log)
     supervisor = box.supervisor_pid()
-    until(
-        lambda: len(processes.children(supervisor)) <= plan.processes + 2, 40, "an old front stays", box.log
-    )
+    until(lambda: _only_one_front(box, supervisor), 40, "an old front stays", box.log)
     keep_all(box, plan.processes)
     broken = []
     for who, pid, then in (("front", box.front_pid(), before[0]), ("supervisor", supervisor, before[1])):
@@ -181,6 +179,12 @@ def _drained(plan: Plan, box: Box, before: tuple[list[str], list[str]]) -> list[
         if now != then:
             broken.append(f"descriptors of the {who}: {len(then)} before, {len(now)} after: {then} {now}")
     return broken
+
+
+def _only_one_front(box: Box, supervisor: int) -> bool:
+    """Besides the applications, which live, only a front and the guardian are left."""
+    children, applications = processes.children(supervisor), set(box.application_pids())
+    return applications <= children and len(children - applications) == 2
 
 
 def _running(box: Box) -> list[str]:
