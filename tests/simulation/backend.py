@@ -8,6 +8,7 @@ from errno import ECONNREFUSED, ECONNRESET
 from typing import TYPE_CHECKING, cast
 
 from appliance.gateway.failure import Failure, Stage
+from appliance.gateway.records import RESPONDER
 from appliance.gateway.upstream import DISCARD_SECONDS, Owner, Receiver, Timeouts, Upstream
 from appliance.gateway.wire import WIRES
 from appliance.http import loop as front_loop
@@ -96,7 +97,7 @@ class Connection(Upstream):
 
     # The front's side
 
-    def ask(self, receiver: Receiver, parameters: bytes, body: Spool | None) -> None:
+    def ask(self, receiver: Receiver, parameters: bytes, body: Spool | None, role: int = RESPONDER) -> None:
         self.receiver = receiver
         self._asked = True
         request = parameters.decode()

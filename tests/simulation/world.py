@@ -207,7 +207,7 @@ class Applications(applications.Applications):
     def _start(self, process: str) -> None:
         world = self.world
         self.processes[process] = applications.Application(
-            process, f"unix:/{process}", cast(Any, _Output()), world.clock.time
+            process, f"unix:/{process}", f"/{process}", cast(Any, _Output()), world.clock.time
         )
         if world.random.random() < 0.5:
             self._comes(process)
