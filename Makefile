@@ -28,10 +28,12 @@ PYTEST ?= $(BIN)/python -m pytest
 JOBS ?= 2
 PARALLEL = -n $(JOBS) --dist loadfile
 ARGS ?=
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= fastcgi answer-head answer-chunks request-body request-head target scgi-answer pairs send-file
 # What freezing could break: forks, re-execution, plugins, files; the rest is the same code.
 FROZEN_TESTS := tests/test_executable.py tests/faults tests/trac tests/browser tests/application/test_behind_lighttpd.py
 
-.PHONY: help setup run test test-all check format docs freeze bench soak screenshot clean
+.PHONY: help setup run test test-all check format docs freeze bench soak fuzz screenshot clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -78,6 +80,10 @@ bench: $(STAMPS)/test ## measure against lighttpd, nginx and Caddy on this machi
 soak: $(STAMPS)/test ## 200,000 requests in 10 minutes with kills, reloads and clients that leave (ARGS='--seed 2')
 	$(BIN)/python -m tests.soak $(ARGS)
 
+fuzz: $(STAMPS)/test $(STAMPS)/fuzz ## a minute of atheris for each reader of strangers' octets (FUZZ_SECONDS=600 for more)
+	for target in $(FUZZ_TARGETS); do \
+		$(BIN)/python -m tests.fuzz $$target -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.cache/ -print_final_stats=1 || exit 1; done
+
 screenshot: $(STAMPS)/test ## take docs/front-page.png again
 	@build/install-packages test
 	$(BIN)/python -m tests.browser.screenshot docs/front-page.png
@@ -99,8 +105,8 @@ $(STAMPS)/program: $(STAMPS)/venv $(METADATA)
 	$(PIP) install --editable .
 	@touch $@
 
-# One rule for the extras: $(STAMPS)/test, $(STAMPS)/dev, $(STAMPS)/freeze.
-$(STAMPS)/test $(STAMPS)/freeze: $(STAMPS)/%: $(STAMPS)/program $(METADATA)
+# One rule for the extras: $(STAMPS)/test, $(STAMPS)/dev, $(STAMPS)/freeze, $(STAMPS)/fuzz.
+$(STAMPS)/test $(STAMPS)/freeze $(STAMPS)/fuzz: $(STAMPS)/%: $(STAMPS)/program $(METADATA)
 	$(PIP) install --editable '.[$*]'
 	@touch $@
 

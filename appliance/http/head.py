@@ -64,10 +64,16 @@ def find_head(buffer: bytes, limit: int) -> int:
 def _head_to_come(buffer: bytes, limit: int) -> int:
     if buffer[0] <= 32 and buffer[0] not in b"\r\n":
         raise BadRequest(400, "the request line begins with a blank or a control character")
-    stripped = buffer.lstrip(b"\r\n")
-    blank = len(buffer) - len(stripped)
+    blank = 0
+    while buffer.startswith(b"\r\n", blank):
+        blank += 2
     if blank > MAX_LEADING_BLANK:
         raise BadRequest(400, "empty lines instead of a request")
+    stripped = buffer[blank:]
+    if stripped == b"\r":
+        return 0
+    if stripped and stripped[0] in b"\r\n":
+        raise BadRequest(400, "a line before the request line ends without CRLF")
     if blank and stripped:
         length = find_head(stripped, limit)
         return blank + length if length > 0 else -blank

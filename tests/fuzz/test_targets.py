@@ -21,7 +21,7 @@ def texts(name: str) -> st.SearchStrategy[bytes]:
 
 @pytest.mark.parametrize(("name", "target"), TARGETS.items(), ids=TARGETS)
 def test_any_octets_in_any_pieces(name: str, target: Target) -> None:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=100, deadline=None)
     @given(texts(name), CUTS)
     def holds(data: bytes, cuts: list[int]) -> None:
         target(data, cuts)

@@ -52,6 +52,8 @@ class Log:
     def error(self, text: str) -> None:
         self.world.note(text)
 
+    def traced(self, text: str) -> None: ...
+
     def write(self, level: str, who: str, text: str) -> None:
         self.world.note(f"{who}: {text}")
 
