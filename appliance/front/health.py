@@ -68,7 +68,7 @@ class Health:
         if failure.timeout:
             limit = f"connect-timeout = {definition.connect_timeout} s"
             if unix:
-                return f"its backlog stayed full for {limit}: the application accepts too slowly, or not any more"
+                return f"its backlog stayed full for {limit}: it accepts too slowly, or not any more"
             return f"nothing answered within {limit}: is the machine up, does a firewall drop packets to it?"
         if number == errno.ECONNREFUSED:
             left = "; the socket was left behind by one that ended" if unix else ""
