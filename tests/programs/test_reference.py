@@ -132,7 +132,7 @@ def test_only_the_environment_that_was_named_is_copied(sites: Callable[[str], Si
     assert found["PATH"]
 
 
-@pytest.mark.parametrize("name", ["host-policy", "fastcgi-opts"])
+@pytest.mark.parametrize("name", ["host-policy", pytest.param("fastcgi-opts", marks=pytest.mark.slow)])
 def test_a_host_that_is_down_is_not_noticed(sites: Callable[[str], Site], box: Box, name: str) -> None:
     site = sites(name)
     text = site.filled(LISTINGS[name].text, "alone")

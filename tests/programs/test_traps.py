@@ -59,6 +59,7 @@ def test_addresses_of_web_servers_are_not_inherited(box: Box, here: Place) -> No
     box.wait_log("FCGI_WEB_SERVER_ADDRS")
 
 
+@pytest.mark.slow
 def test_a_library_found_by_a_relative_path(box: Box, lighttpd: Lighttpd, here: Place) -> None:
     """A program is started in its own directory, as by lighttpd."""
     sources = ROOT / "tests/applications"
@@ -68,6 +69,7 @@ def test_a_library_found_by_a_relative_path(box: Box, lighttpd: Lighttpd, here: 
         assert server.fetch("/myapp/").body == b"Hello\n", server.log()
 
 
+@pytest.mark.slow
 def test_fcgiwrap_started_by_somebody_else(box: Box, here: Place) -> None:
     """Two processes on one socket, each with one request at a time: the third request waits in the socket."""
     PROGRAMS["cgi"].build(here)
