@@ -29,6 +29,7 @@ from appliance.supervisor.identity import (
 )
 from appliance.supervisor.listeners import bind, permit, remove_unix
 from appliance.supervisor.logs import Logs
+from appliance.supervisor.room import available, expected, shortage
 
 # Descriptors of a front beside its connections: listeners, logs, channel, the loop, files being read.
 _RESERVED = 32
@@ -90,6 +91,8 @@ class Planner:
             )
         pools = self._pools(configuration, front, running)
         notices += _without_documents(configuration, front, pools)
+        if running is None and (short := shortage(expected(configuration.pools()), available())):
+            notices.append(short)
         fresh_locks = self._exclusives.acquire(
             {path for pool in pools.values() for path in pool.definition.exclusive}
         )

@@ -35,6 +35,7 @@ from appliance.supervisor.opening import write_file
 from appliance.supervisor.orders import Orders
 from appliance.supervisor.plan import Plan, Planner, raise_descriptor_limit
 from appliance.supervisor.reloading import Reloading
+from appliance.supervisor.room import Room
 from appliance.supervisor.source import Running, Source
 
 GRACEFUL_LIMIT = 30.0
@@ -136,6 +137,7 @@ class Supervisor:
         self._orders.watch()
         if self.notify.heartbeat is not None:
             self.loop.every(self.notify.heartbeat, self.notify.alive)
+        Room(self.loop, lambda: self.pools, partial(self.log.write, "warning", _WHO)).watch()
 
     # Starting
 

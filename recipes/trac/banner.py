@@ -18,10 +18,13 @@ _MOST_PROJECTS = 12
 _MOST_URLS = 6
 
 
-def banner(site: Site, running: Running, administrators: dict[str, str], notes: tuple[str, ...]) -> str:
-    """Lines for the terminal or the journal. `administrators`: password files with an admin, by project."""
+def banner(
+    site: Site, running: Running, administrators: dict[str, str], ceiling: str, notes: tuple[str, ...]
+) -> str:
+    """Lines for the terminal or the journal. `administrators`: password files with an admin, by project;
+    `ceiling`: why so many processes may run."""
     lines = ["", f"Trac runs. {_state(site)}", ""]
-    for label, values in _rows(site, running, administrators):
+    for label, values in _rows(site, running, administrators, ceiling):
         for number, value in enumerate(values):
             lines.append(f"  {label if number == 0 else '':{_WIDTH}} {value}")
     lines += [f"  {'note':{_WIDTH}} {note}" for note in notes]
@@ -38,7 +41,9 @@ def _state(site: Site) -> str:
     return f"{_count(len(site.projects))}."
 
 
-def _rows(site: Site, running: Running, administrators: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
+def _rows(
+    site: Site, running: Running, administrators: dict[str, str], ceiling: str
+) -> Iterator[tuple[str, list[str]]]:
     yield "open", _open(site)
     reach = _reach(site)
     if reach:
@@ -55,7 +60,8 @@ def _rows(site: Site, running: Running, administrators: dict[str, str]) -> Itera
         "runs",
         [
             f"front {running.front_pid} and {count} as {running.front_user},"
-            f" supervisor {running.supervisor_pid}"
+            f" supervisor {running.supervisor_pid}",
+            ceiling,
         ],
     )
     yield (

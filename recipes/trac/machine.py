@@ -15,8 +15,12 @@ from appliance.errors import UserError
 DATABASE_VERSION = 45
 """The schema of the Trac we bundle (1.6); a test compares it with Trac's own."""
 
-_PROCESS_MIB = 64  # what a Trac process may come to hold; 28 MiB of its own after a start from the template
-_RESERVED_MIB = 256  # for the system, the front and the template
+PROCESS_MIB = 64
+"""What a Trac process may come to hold: 28 MiB of its own after a start from the template, and caches that
+grow. A test measures one at work."""
+RESERVED_MIB = 256
+"""For the system, the front and the template."""
+_FEWEST, _MOST = 2, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,23 @@ class Machine:
     @property
     def processes(self) -> tuple[int, int]:
         """How few and how many Trac processes suit this machine."""
-        room = (self.memory - _RESERVED_MIB) // _PROCESS_MIB
-        return 1, max(2, min(8, 2 * self.cores, room))
+        return 1, max(_FEWEST, min(_MOST, 2 * self.cores, self.room))
+
+    @property
+    def room(self) -> int:
+        """Trac processes that memory holds."""
+        return max(0, self.memory - RESERVED_MIB) // PROCESS_MIB
+
+    def ceiling(self, processes: tuple[int, int] | None) -> str:
+        """Why that many processes may run; `processes` is what --processes says."""
+        most = (processes or self.processes)[1]
+        memory = f"{self.memory} MiB of memory hold {self.room} of {PROCESS_MIB} MiB"
+        if processes is None:
+            cores = f"{self.cores} core{'s' if self.cores > 1 else ''}"
+            return f"at most {most}, for {cores}; {memory} (--processes changes it)"
+        if most > max(self.room, _FEWEST):
+            return f"at most {most}, as --processes says, but {memory}: the machine may swap"
+        return f"at most {most}, as --processes says; {memory}"
 
 
 def look() -> Machine:

@@ -102,7 +102,11 @@ class TracPlan:
         """Look at everything; what a start would do. Raises UserError."""
         self._validate()
         site = self.site()
-        lines = [f"would run as {self._account.name}, listening on {', '.join(map(str, site.listen))}"]
+        ceiling = self._machine.ceiling(self._options.processes)
+        lines = [
+            f"would run as {self._account.name}, listening on {', '.join(map(str, site.listen))}",
+            f"would start Trac processes as they are needed, {ceiling}",
+        ]
         for _, directory in self._missing():
             file = self._password_file_of(directory)
             sample = " with sample data" if self._options.demo else ""
@@ -167,7 +171,10 @@ class TracPlan:
             with contextlib.suppress(UserError):  # one that cannot be read is shown as such
                 if passwords.has_user(file, passwords.ADMIN):
                     administrators[project.directory] = project.password_file
-        return start_block.banner(site, running, administrators, (*self._notes(), *self._first_start()))
+        ceiling = self._machine.ceiling(self._options.processes)
+        return start_block.banner(
+            site, running, administrators, ceiling, (*self._notes(), *self._first_start())
+        )
 
     def _environments(self) -> list[tuple[str | None, Path]]:
         """The projects as of now; below a parent directory those that are environments."""

@@ -200,3 +200,12 @@ def test_processes_suit_the_machine() -> None:
     assert processes(4, 8192) == (1, 8)
     assert processes(64, 1 << 20) == (1, 8)
     assert processes(4, 128) == (1, 2)
+
+
+def test_the_ceiling_of_processes_is_explained() -> None:
+    machine = Machine(("x",), "x", "x", 2, 512)
+    assert machine.ceiling(None) == (
+        "at most 4, for 2 cores; 512 MiB of memory hold 4 of 64 MiB (--processes changes it)"
+    )
+    assert machine.ceiling((1, 3)) == "at most 3, as --processes says; 512 MiB of memory hold 4 of 64 MiB"
+    assert machine.ceiling((1, 9)).endswith("but 512 MiB of memory hold 4 of 64 MiB: the machine may swap")
