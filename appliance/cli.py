@@ -28,6 +28,7 @@ Commands:
   recipe [NAME ...]        run an application; without a name: list them
   serve CONFIG             run a lighttpd.conf
   check CONFIG             read a configuration and say what is wrong with it
+  explain CONFIG ...       what a configuration does with a request
   status, top              what the running server and its applications do
   reload, stop             talk to the running server
   app trac|wsgi ...        the application side alone, for somebody else's front
@@ -54,6 +55,7 @@ COMMANDS = {
     "recipe": "recipe",
     "serve": "serve",
     "check": "check",
+    "explain": "explain",
     "status": "control",
     "top": "control",
     "reload": "control",

@@ -66,6 +66,16 @@ class Matcher:
         found = self._settings.get(held)
         return found if found is not None else self._merge(held)
 
+    def holding(self, subject: Subject) -> tuple[Block, ...]:
+        """The blocks whose conditions hold, in the order of the text; not for every request, for a person."""
+        held = 0
+        for lookup in self._lookups:
+            held |= lookup(subject)
+        states = self._states(
+            lambda test: bool(held & self._bits[test]) if test.kind in _LOOKED_UP else _trial(test)(subject)
+        )
+        return tuple(block for block, (_, holds) in zip(self._blocks, states, strict=True) if holds)
+
     def _undecided(self, held: int) -> tuple[_Trial, ...]:
         """The tests without lookup that can still matter when these bits are set, in the text's order."""
 

@@ -60,6 +60,11 @@ class Authorization(Call):
         self._remainders = remainders
         self._allowed = False
 
+    @property
+    def follows(self) -> Site:
+        """What answers a request that was let in."""
+        return self._remainders[self._host.definition.docroot]
+
     def begin(self) -> Outcome:
         """Without the body: who is not allowed in need not send it."""
         self._ask(None)
@@ -86,7 +91,7 @@ class Authorization(Call):
         assert isinstance(exchange, Transaction)
         exchange.on_gone = None
         exchange.environment.update(found)
-        exchange.continue_with(self._remainders[self._host.definition.docroot])
+        exchange.continue_with(self.follows)
 
 
 class _TracedAuthorization(TracedCall, Authorization):

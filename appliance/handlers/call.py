@@ -79,6 +79,11 @@ class Call:
         self._complaint = b""
         self._complained = 0  # octets of the error stream so far
 
+    @property
+    def parameters(self) -> bytes:
+        """Name-value pairs as they are sent, once a host was asked."""
+        return self._parameters
+
     # The request
 
     def begin(self) -> Outcome:
