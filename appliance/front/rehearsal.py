@@ -89,6 +89,9 @@ class _Desk:
     def abandon(self, slot: Slot) -> None:
         raise AssertionError("nobody got a slot")
 
+    def discarded(self, upstream: Upstream, complete: bool) -> None:
+        raise AssertionError("nobody got a slot")
+
 
 class _Group:
     changes = False
