@@ -217,6 +217,8 @@ def _pool(site: Site) -> Iterator[str]:
     yield "# nobody else may serve these databases meanwhile."
     yield '"slots" => 1,'
     yield '"template" => "enable",'
+    yield "# (fcgibox) Loading Trac takes seconds: browsers that come meanwhile get a page that comes again."
+    yield '"waiting-page" => "enable",'
     if site.databases:
         yield f'"exclusive" => ( {", ".join(map(quoted, site.databases))} ),'
 
