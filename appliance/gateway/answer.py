@@ -30,7 +30,20 @@ _status_line = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})(?:[ \t]|$)").match
 _status_value = re.compile(rb"(\d{3})(?:[ \t]|$)").match
 
 # Hop by hop (RFC 9110 section 7.6.1), or the front's own to say: it sends one Date and one Server.
-_DROPPED = frozenset((b"date", b"keep-alive", b"proxy-connection", b"server", b"te", b"trailer", b"upgrade"))
+_DROPPED = frozenset(
+    (
+        b"date",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authentication-info",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"server",
+        b"te",
+        b"trailer",
+        b"upgrade",
+    )
+)
 _SENDFILE = {  # the older two are FastCGI's only, as in lighttpd
     "fastcgi": frozenset((b"x-sendfile", b"x-lighttpd-send-file", b"x-sendfile2")),
     "scgi": frozenset((b"x-sendfile",)),

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tests import processes, trac_projects
 from tests.bench import others, site
+from tests.bench.first_byte import extra_wait
 from tests.bench.load import Burst, burst
 from tests.bench.peer import Peer, recipe, tracs_own, web_servers
 from tests.http_client import Wire
@@ -49,6 +50,7 @@ def main() -> None:
         print(f"{os.cpu_count()} processors, Linux {platform.release()}, Python {platform.python_version()}; "
               f"median of {options.rounds} rounds of {options.seconds} s\n")  # fmt: skip
         files_and_php(place, options.rounds, options.seconds)
+        first_byte(place)
         trac_pages(place, options.rounds, options.seconds)
         trac_memory(place)
         what_others_feel(place)
@@ -72,6 +74,15 @@ def files_and_php(place: Path, rounds: int, seconds: int) -> None:
         for label, target in work:
             bursts = in_turn(peers, target, 32, rounds, seconds)
             _row(label, [f"{b.rate:,.0f}/s, {b.cost:.0f} µs" for b in bursts])
+    print()
+
+
+def first_byte(place: Path) -> None:
+    """The first octet of a streamed answer: straight from the application, and through us."""
+    direct, through = extra_wait(place)
+    print("Median time to the first octet of a streamed answer:\n")
+    _header("", ["straight from the application", "through fcgibox", "more"])
+    _row("event stream", [f"{direct:.2f} ms", f"{through:.2f} ms", f"{through - direct:.2f} ms"])
     print()
 
 
