@@ -53,6 +53,11 @@ def family(pid: int) -> set[int]:
     return found
 
 
+def session(number: int) -> set[int]:
+    """The living processes of a session, also those whose parents are gone."""
+    return {pid for pid in _all() if (fields := _stat(pid)) and int(fields[3]) == number and alive(pid)}
+
+
 def marked(assignment: str) -> set[int]:
     """The living processes that have `NAME=value` in the environment they were started with."""
     wanted = f"{assignment}\0"

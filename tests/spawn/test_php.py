@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import signal
@@ -69,11 +70,18 @@ class Php:
 
     def end(self) -> None:
         for pid, when in self._times.items():
-            # A dead one's number may be somebody else's by now.
-            if processes.alive(pid) and processes.start_time(pid) == when:
-                for member in processes.family(pid):
-                    os.kill(member, signal.SIGKILL)
-                until(lambda pid=pid: not processes.alive(pid), problem=f"PHP {pid} survives")  # type: ignore[misc]
+            # A dead one's number may be somebody else's by now, unless its session still has members.
+            if processes.start_time(pid) in (when, 0):
+                until(lambda pid=pid: _ended(pid), problem=f"PHP {pid} survives")  # type: ignore[misc]
+
+
+def _ended(pid: int) -> bool:
+    """Kill what the session has now; once is not enough where a parent was forking meanwhile."""
+    left = processes.session(pid)
+    for member in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(member, signal.SIGKILL)
+    return not left
 
 
 @pytest.fixture
