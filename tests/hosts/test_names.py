@@ -59,6 +59,7 @@ def test_every_address_is_a_host_and_the_set_changes(
     backends = service(start, one, two, three)
     names.names[NAME] = [two, one]
     box.serve(configuration(place, [entry(backends[one].port)], "round-robin"))
+    box.wait_log(f"the host '{NAME}' is {one}, {two}")  # what comes before waits for the first of them
     assert shares(box, 10) == {one: 5, two: 5}
     names.names[NAME] = [two, three]
     line = box.wait_log(f"the host '{NAME}' is {two}, {three}; new: {three}; gone: {one}")
@@ -132,6 +133,7 @@ def test_an_address_that_fails_is_looked_up_soon(
     names.names[NAME] = list(backends)
     slow = entry(backends["127.1.4.1"].port).replace('"resolve-interval" => 1', '"resolve-interval" => 3600')
     box.serve(configuration(place, [slow], "round-robin"))
+    box.wait_log(f"the host '{NAME}' is 127.1.4.1, 127.1.4.2")
     assert shares(box, 4) == {"127.1.4.1": 2, "127.1.4.2": 2}
     backends["127.1.4.1"].stop()
     names.names[NAME] = ["127.1.4.2"]
