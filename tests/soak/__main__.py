@@ -9,7 +9,7 @@ Options:
   --clients=N       visitors at a time [default: 16]
   --processes=N     application processes, one slot each [default: 4]
   --kill-every=S    seconds between two kills, on average [default: 4]
-  --reload-every=S  seconds between two reloads, in the first fifth and the last tenth [default: 10]
+  --reload-every=S  seconds between two reloads, in the first and the last tenth [default: 10]
 """
 
 from __future__ import annotations

@@ -17,6 +17,17 @@ SLOW = 0.01
 PATIENCE = 60.0  # seconds for an answer
 
 
+class CountingWire(Wire):
+    """A connection that knows whether anything of the present answer has come."""
+
+    begun = False
+
+    def _receive(self) -> bytes:
+        data = super()._receive()
+        self.begun |= bool(data)
+        return data
+
+
 class Client(threading.Thread):
     """One visitor on kept connections."""
 
@@ -39,7 +50,7 @@ class Client(threading.Thread):
         self._pace = seconds / max(1, requests)
         self._deadline = deadline
         self._random = random.Random(name)
-        self._wire: Wire | None = None
+        self._wire: CountingWire | None = None
         self._number = 0
 
     def run(self) -> None:
@@ -71,14 +82,15 @@ class Client(threading.Thread):
             return
         reused = self._wire is not None
         try:
-            wire = self._wire = self._wire or self._box.wire(PATIENCE)
+            wire = self._wire = self._wire or CountingWire(self._box.address, PATIENCE)
+            wire.begun = False
             wire.send(octets)
             answer = wire.answer()
         except (ProtocolViolation, OSError) as error:
-            begun = self._wire is not None and bool(self._wire.buffer)
+            begun = self._wire is not None and self._wire.begun
             self._drop()
             with self._ledger.lock:
-                if reused and not begun and not isinstance(error, TimeoutError) and "after" not in str(error):
+                if reused and not begun and not isinstance(error, TimeoutError):
                     self._ledger.closed.add(nonce)
                 else:
                     self._ledger.failed[nonce] = f"{type(error).__name__}: {str(error)[:80]}"

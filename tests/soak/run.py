@@ -18,7 +18,8 @@ from tests.soak.clients import Client
 from tests.soak.ledger import Ledger
 from tests.waiting import until
 
-SETTLED = 0.2  # of the time: from here on memory must stay, and there is no reload until
+RELOADS = 0.1  # of the time: until then there are reloads
+SETTLED = 0.2  # from here on memory must stay, and there is no reload until
 LAST = 0.9  # of the time
 CUSTOMARY = 0.5  # seconds between looks of the troublemakers
 
@@ -61,12 +62,18 @@ class Report:
             f"kept connection closed before an answer, not run  {len(ledger.closed)}",
             f"processes killed  {len(ledger.killed)}, requests that failed with them  {len(ledger.failed)}",
             f"reloads       {ledger.reloads}",
-            f"PSS of the front, settled  {memory}",
+            f"PSS of the front, settled  {memory}; over the time {self._series()}",
             f"descriptors of the front after the drain  {len(self.front)}",
             *(f"BROKEN: {text}" for text in self.broken),
             "everything holds" if not self.broken else f"{len(self.broken)} rules are broken",
         ]
         return "\n".join(lines)
+
+    def _series(self) -> str:
+        """Its PSS in MB at each twentieth of the time."""
+        step = self.plan.seconds / 20
+        found = {int(when / step): pss for when, _, pss in self.ledger.memory}
+        return " ".join(f"{pss / 1024:.1f}" for pss in found.values())
 
 
 def run(plan: Plan, box: Box, place: Path) -> Report:
@@ -143,7 +150,7 @@ def _reloader(plan: Plan, box: Box, ledger: Ledger, started: float) -> Callable[
 
     def reload() -> float:
         done = (time.monotonic() - started) / plan.seconds
-        if SETTLED * 0.8 < done < LAST:
+        if RELOADS < done < LAST:
             return CUSTOMARY
         box.reload()
         ledger.reloads += 1
