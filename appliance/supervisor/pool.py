@@ -193,9 +193,8 @@ class Pool:
         for name, known in list(self._processes.items()):
             if known.up and known.state is State.STARTING:
                 self._settle(name, known, now)
-        oldest = min((known.started for known in self._processes.values() if known.announced), default=now)
-        if self._young_deaths and now - max(oldest, self._counted_at) >= 2 * YOUNG:
-            self._young_deaths = 0
+        if self._young_deaths and now >= self._recovered_at(now):
+            self._forgive()
         self._fill(now)
 
     def deadline(self) -> float | None:
@@ -208,7 +207,21 @@ class Pool:
         # What is missing now can only be missing because of the pause.
         if not self._stopped and self._missing():
             times.append(self._delayed_until)
+        recovered = self._recovered_at(float("inf"))
+        if self._young_deaths and recovered < float("inf"):
+            times.append(recovered)
         return min(times, default=None)
+
+    def _recovered_at(self, none: float) -> float:
+        """When young deaths are forgotten if no other comes; `none` without a process that works."""
+        oldest = min((known.started for known in self._processes.values() if known.announced), default=none)
+        return max(oldest, self._counted_at) + 2 * YOUNG
+
+    def _forgive(self) -> None:
+        """The crash loop is over, though no new process says so: fronts must ask again."""
+        self._young_deaths = 0
+        if self.state == "failing":
+            self._tell("running", "")
 
     @property
     def _live(self) -> int:
@@ -250,7 +263,7 @@ class Pool:
         self, known: _Process, process: str, reason: str, stderr: tuple[str, ...], now: float
     ) -> None:
         if now - known.started >= YOUNG:
-            self._young_deaths = 0
+            self._forgive()
         elif known.started >= self._counted_at:
             self._young_deaths += 1
             self._counted_at = now

@@ -58,6 +58,29 @@ def test_what_nobody_can_reach_is_replaced_before_it_ends() -> None:
     assert pool.take() == [End("app-0", urgent=False)]
 
 
+def test_a_crash_loop_ends_without_a_new_process() -> None:
+    """With min-procs = 0 nothing is started unasked, and the fronts of a failing pool ask for nothing."""
+    for last in ("lives on", "dies"):
+        pool = Pool("app", 0, 2)
+        pool.want(1, 0.0)
+        pool.up("app-0", 0.0)
+        pool.take()
+        now = 0.0
+        while pool.state != "failing":
+            pool.want(1, now)
+            for process in starts(pool):
+                pool.up(process, now)
+                pool.ended(process, "exit status 1", (), now)
+            pool.tick(now := now + 1.0)
+        pool.take()
+        if last == "dies":
+            now += YOUNG
+            pool.ended("app-0", "exit status 1", (), now)
+        else:
+            pool.tick(pool.deadline() or now)
+        assert pool.state == "running", last
+
+
 def test_wants_are_honoured_up_to_the_maximum() -> None:
     pool = running(1, 3)
     pool.want(1, 1.0)
@@ -111,7 +134,7 @@ def test_a_failing_pool_without_a_minimum_is_tried_until_it_comes_up() -> None:
     pool.up(f"app-{LOOP}", now)
     pool.tick(now + SETTLE)
     assert pool.take()[:2] == [Announce(f"app-{LOOP}"), Tell("running", "")]
-    assert pool.deadline() is None
+    assert pool.deadline() == now + 2 * YOUNG, "then the deaths are forgotten"
 
 
 def test_idle_processes_retire_down_to_the_minimum() -> None:
