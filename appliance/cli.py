@@ -30,7 +30,7 @@ Commands:
   check CONFIG             read a configuration and say what is wrong with it
   explain CONFIG ...       what a configuration does with a request
   status, top              what the running server and its applications do
-  reload, stop             talk to the running server
+  reload, restart, stop    talk to the running server
   app trac|wsgi ...        the application side alone, for somebody else's front
   spawn ...                start a FastCGI program for any web server, as spawn-fcgi does
   trac-admin DIR ...       the bundled Trac's own administration
@@ -59,6 +59,7 @@ COMMANDS = {
     "status": "control",
     "top": "control",
     "reload": "control",
+    "restart": "control",
     "stop": "control",
     "app": "app",
     "spawn": "spawn",

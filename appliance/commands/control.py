@@ -1,4 +1,4 @@
-"""`fcgibox status`, `top`, `reload` and `stop`: talk to a running instance over its control socket."""
+"""`fcgibox status`, `top`, `reload`, `restart`, `stop`: talk to a running instance on its control socket."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ Usage:
   fcgibox status [--json] [--control PATH | INSTANCE]
   fcgibox top [--every SECONDS] [--control PATH | INSTANCE]
   fcgibox reload [--control PATH | INSTANCE]
+  fcgibox restart POOL [--control PATH | INSTANCE]
   fcgibox stop [--now] [--control PATH | INSTANCE]
 
 INSTANCE is the name that the start block shows, or a beginning of it; not needed while only one runs.
@@ -40,14 +41,18 @@ Ctrl-C.
 
 `reload` answers when the new configuration is served; after an error in it nothing has changed. `stop`
 answers when everything has ended.
+
+`restart` replaces the processes of one pool (`status` shows their names) without losing a request, one after
+the other, each when the new one has shown that it serves. If a new one fails, the old ones stay.
 """
 
 _RELOAD_PATIENCE = 120.0
+_RESTART_PATIENCE = 600.0  # a large template to load, then one process after the other
 _STEP = 0.05
 
 
 def run(argv: list[str]) -> int:
-    """One of the four commands."""
+    """One of these commands."""
     options = docopt(USAGE, argv=argv)
     path = Path(options["--control"]) if options["--control"] else find(options["INSTANCE"])
     if options["status"]:
@@ -58,6 +63,9 @@ def run(argv: list[str]) -> int:
     elif options["reload"]:
         ask(path, {"command": "reload"}, _RELOAD_PATIENCE)
         print("reloaded")
+    elif options["restart"]:
+        ask(path, {"command": "restart", "pool": options["POOL"]}, _RESTART_PATIENCE)
+        print(f"restarted {options['POOL']}")
     else:
         _stop(path, now=options["--now"])
     return 0

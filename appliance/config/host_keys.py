@@ -179,6 +179,26 @@ KEYS = {
             maximum=65535,
             ours=True,
         ),
+        Key("max-requests", _I, "Requests after which a process is replaced; 0: never.", 0, ours=True),
+        Key(
+            "max-memory",
+            _I,
+            "Memory (PSS, with its children) above which a process is replaced; 0: no limit.",
+            0,
+            "MiB",
+            ours=True,
+        ),
+        Key("max-age", _I, "Age at which a process is replaced; 0: none.", 0, _SECONDS, ours=True),
+        Key(
+            "request-timeout",
+            _I,
+            "Time a request may take before the process that works on it is ended; 0: no limit.",
+            0,
+            _SECONDS,
+            maximum=65535,
+            ours=True,
+        ),
+        Key("restart-file", _S, "File whose change of time restarts the processes.", ours=True),
     )
 }
 """Every key of a host entry by its name."""

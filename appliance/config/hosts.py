@@ -151,6 +151,10 @@ class Hosts:
             self._report.error(
                 places["template"], '"template" needs "bin-path": only what we start can be forked'
             )
+        for name in ("max-requests", "max-memory", "max-age", "restart-file"):
+            if given.get(name) and not command:
+                reason = f'"{name}" needs "bin-path": only what we start can be replaced'
+                self._report.error(places[name], reason)
         return PoolDefinition(
             name="",
             protocol=protocol,
@@ -191,13 +195,18 @@ class Hosts:
             user=given.get("user") or self._user,
             # A user of its own brings its own group.
             group=given.get("group") or (None if given.get("user") else self._group),
-            chroot=self._chroot(given, places),
+            chroot=self._absolute(given, places, "chroot"),
             umask=self._converted(given, places, "umask", file_mask),
             nice=given.get("nice"),
             limits=self._converted(given, places, "limits", limits) or (),
             exclusive=self._directories(given, places, "exclusive"),
             queue_length=_number(given, "queue-length"),
             queue_timeout=_number(given, "queue-timeout"),
+            max_requests=_number(given, "max-requests"),
+            max_memory=_number(given, "max-memory"),
+            max_age=_number(given, "max-age"),
+            request_timeout=_number(given, "request-timeout"),
+            restart_file=self._absolute(given, places, "restart-file"),
             position=places[""],
         )
 
@@ -263,12 +272,6 @@ class Hosts:
             self._report.error(places["mode"], f'"{mode}" is no mode', hint)
         return "responder"
 
-    def _chroot(self, given: dict[str, Any], places: dict[str, Position]) -> str | None:
-        path: str = given.get("chroot") or ""
-        if path and not path.startswith("/"):
-            self._report.error(places["chroot"], '"chroot" is an absolute path', f'"{path}" is not')
-        return path or None
-
     def _converted(
         self, given: dict[str, Any], places: dict[str, Position], name: str, convert: Callable[[Any], Any]
     ) -> Any:
@@ -280,6 +283,12 @@ class Hosts:
         except ValueError as error:
             self._report.error(places[name], str(error))
             return None
+
+    def _absolute(self, given: dict[str, Any], places: dict[str, Position], name: str) -> str | None:
+        path: str = given.get(name) or ""
+        if path and not path.startswith("/"):
+            self._report.error(places[name], f'"{name}" is an absolute path', f'"{path}" is not')
+        return path or None
 
     def _directories(self, given: dict[str, Any], places: dict[str, Position], name: str) -> tuple[str, ...]:
         directories: tuple[str, ...] = given.get(name) or ()

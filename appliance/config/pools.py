@@ -66,6 +66,12 @@ class PoolDefinition:
     exclusive: tuple[str, ...] = ()
     queue_length: int = 1000
     queue_timeout: int = 60
+    max_requests: int = 0
+    max_memory: int = 0
+    """MiB."""
+    max_age: int = 0
+    request_timeout: int = 0
+    restart_file: str | None = None
     position: Position = field(default=BUILT_IN, compare=False, repr=False)
 
     @property

@@ -99,6 +99,10 @@ class Check:
     def complained(self, pieces: list[bytes]) -> None:
         """What it writes to its error stream is its own affair here."""
 
+    def asked(self) -> str:
+        """For the log."""
+        return "a check"
+
     def completed(self, reusable: bool) -> None:
         """It has answered."""
         if not self._by_status or 0 < self._status < REFUSED:

@@ -14,8 +14,9 @@ from typing import Any
 from appliance.config import PoolDefinition
 from appliance.front.health import Health
 from appliance.front.remote import Remote, place, target
+from appliance.front.watchdog import Watchdog
 from appliance.gateway.failure import Failure, Stage
-from appliance.gateway.parties import Timeouts
+from appliance.gateway.parties import DISCARD_SECONDS, Timeouts
 from appliance.gateway.upstream import Upstream
 from appliance.gateway.wire import WIRES
 from appliance.handlers import waiting
@@ -55,14 +56,20 @@ class Desk:
         self._notify = notify
         self._wire = WIRES[definition.protocol]
         self._timeouts = Timeouts(
-            definition.connect_timeout, definition.write_timeout, definition.read_timeout
+            definition.connect_timeout,
+            definition.write_timeout,
+            definition.read_timeout,
+            # A request nobody wants any more is given up by request-timeout, which knows what to do about it.
+            DISCARD_SECONDS + definition.request_timeout,
         )
         self._ticking = False
         self._draining = False
         self._failing = ""  # why processes do not come up, while they do not
         self._doubted: set[str] = set()  # processes that could not be connected to a moment ago
         self.requests = 0  # answered or failed
-        self.pool = Pool(definition, self._retired, self._released)
+        self.pool = Pool(definition, self._retired, self._released, self._worn)
+        if definition.request_timeout:
+            Watchdog(self, loop, self._tell)
         self.address = address or place(definition)  # what hashes and messages know the host by
         self.remote: Remote | None = None  # a host that we do not start
         self.wary = definition.recycles  # of kept connections, where a request cannot go out again
@@ -257,13 +264,19 @@ class Desk:
 
     # What the supervisor says
 
-    def process_up(self, name: str, address: str, slots: int | None, suspect: int, pid: int) -> None:
-        """A process is up and `slots` of it are ours."""
+    def process_up(
+        self, name: str, address: str, slots: int | None, suspect: int, pid: int, served: int
+    ) -> None:
+        """A process is up and `slots` of it are ours; it has had `served` requests from other fronts."""
         self._failing = ""
         if self.waiting_page is not None:
             self._fresh.intersection_update(self.pool.processes)
             self._fresh.add(name)
-        self.pool.process_up(name, address, slots, suspect, self._loop.now(), pid)
+        self.pool.process_up(name, address, slots, suspect, self._loop.now(), pid, served)
+
+    def used(self, name: str, requests: int) -> None:
+        """Another front has given it so many requests."""
+        self.pool.used(name, requests)
 
     def lease(self, name: str, slots: int, suspect: int) -> None:
         """Slots that another front gave back are ours now."""
@@ -309,7 +322,21 @@ class Desk:
             "down": [self.health.down] if self.health is not None and self.health.down else [],
         }
 
+    def _worn(self, name: str, spent: bool) -> None:
+        """It has had (nearly) all its requests."""
+        if spent:
+            self.retire(name)
+            self._tell("spent", name)
+        else:
+            reason = f"it has had nearly all of its {self.definition.max_requests} requests"
+            self._tell("recycle", name, reason=reason)
+
+    def _tell_requests(self) -> None:
+        for name, count in self.pool.untold():
+            self._tell("served", name, n=count)
+
     def _released(self, returned: Returned) -> None:
+        self._tell_requests()
         for upstream in returned.connections:
             if isinstance(upstream, Upstream):
                 upstream.close()
@@ -350,4 +377,5 @@ class Desk:
     def _watch_idle(self) -> None:
         for name in self.pool.idle(self._loop.now()):
             self._tell("idle", name)
+        self._tell_requests()
         self._loop.call_later(IDLE_TICK, self._watch_idle)

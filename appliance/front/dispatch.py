@@ -46,8 +46,15 @@ class Dispatch:
         kind = message["type"]
         if kind == "process":
             desk.process_up(
-                message["process"], message["address"], message["slots"], message["suspect"], message["pid"]
+                message["process"],
+                message["address"],
+                message["slots"],
+                message["suspect"],
+                message["pid"],
+                message["served"],
             )
+        elif kind == "served":
+            desk.used(message["process"], message["n"])
         elif kind == "lease":
             desk.lease(message["process"], message["slots"], message["suspect"])
         elif kind == "gone":

@@ -10,6 +10,8 @@ from appliance.gateway.failure import Failure
 if TYPE_CHECKING:
     from appliance.gateway.upstream import Upstream
 
+DISCARD_SECONDS = 10.0  # design: abort-timeout
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
@@ -18,6 +20,8 @@ class Timeouts:
     connect: float
     write: float
     read: float
+    discard: float = DISCARD_SECONDS
+    """How long an answer that nobody wants is read."""
 
 
 class Receiver(Protocol):
@@ -31,6 +35,9 @@ class Receiver(Protocol):
 
     def completed(self, reusable: bool) -> None:
         """The answer is complete; reusable: the connection is kept open and may be asked again."""
+
+    def asked(self) -> str:
+        """The request, for the log."""
 
     def broken(self, failure: Failure) -> None:
         """No answer, or no more of it. The connection is closed."""

@@ -35,7 +35,6 @@ SILENT_SECONDS = 15  # of a machine somewhere else, until it is asked whether it
 BUSY_PAUSE = 0.05  # seconds between attempts while a backlog is full
 CHATTER = 1 << 18  # octets of the error stream in a row that count as progress
 DISCARD_OCTETS = 1 << 20
-DISCARD_SECONDS = 10.0  # design: abort-timeout
 
 
 class Phase(enum.Enum):
@@ -47,6 +46,9 @@ class Phase(enum.Enum):
     KEPT = "kept"
     DISCARDING = "discarding"
     CLOSED = "closed"
+
+
+_STAGES = {Phase.CONNECTING: Stage.CONNECTING, Phase.SENDING: Stage.SENDING}
 
 
 class Upstream:
@@ -237,6 +239,33 @@ class Upstream:
         except OSError:
             return False
 
+    # What is told about it
+
+    @property
+    def served(self) -> int:
+        """Requests that are over: with the connection itself, this names the one that runs."""
+        return self._served
+
+    @property
+    def paused(self) -> bool:
+        """It waits for its client."""
+        return self._paused
+
+    @property
+    def local_port(self) -> int | None:
+        """Our port of a TCP connection; None: a unix socket, or none at all."""
+        if self._socket is None or isinstance(self._address, str):
+            return None
+        return int(self._socket.getsockname()[1])
+
+    def fileno(self) -> int:
+        """The descriptor, -1 if it is closed."""
+        return -1 if self._socket is None else self._socket.fileno()
+
+    def asked(self) -> str:
+        """What was asked, for the log."""
+        return self._receiver.asked() if self._receiver is not None else "a request whose client has left"
+
     # Receiving
 
     @guarded
@@ -377,6 +406,11 @@ class Upstream:
 
     # Ending
 
+    def give_up(self, reason: str) -> None:
+        """The request has taken too long as a whole: it fails with a timeout."""
+        stage = _STAGES.get(self._phase, Stage.ANSWERING if self._answered else Stage.WAITING)
+        self._fail(stage, None, reason=reason, timeout=True)
+
     def abandon(self) -> None:
         """Nobody wants the answer. It is read and dropped, so that the application is free again as soon as
         it can be.
@@ -391,7 +425,7 @@ class Upstream:
         self._phase = Phase.DISCARDING
         self._discarded = 0
         self._paused = False
-        self._wait(DISCARD_SECONDS)
+        self._wait(self._timeouts.discard)
         self._watcher.watch(READ)
 
     def _discard(self, octets: int) -> None:
@@ -452,9 +486,7 @@ class Upstream:
     @guarded
     def on_deadline(self) -> None:
         """A wait has become too long."""
-        stage = {Phase.CONNECTING: Stage.CONNECTING, Phase.SENDING: Stage.SENDING}.get(
-            self._phase, Stage.ANSWERING if self._answered else Stage.WAITING
-        )
+        stage = _STAGES.get(self._phase, Stage.ANSWERING if self._answered else Stage.WAITING)
         self._fail(stage, None, reason=f"no progress while {stage.value}", timeout=True)
 
     @guarded

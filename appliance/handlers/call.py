@@ -106,7 +106,7 @@ class Call:
                 exchange.request, self._split, exchange.environment, 0 if body is None else body.size
             )
         except RequestRefused as refused:
-            self._scope.services.log.info(f"{self._asked()} refused with {refused.status}: {refused.reason}")
+            self._scope.services.log.info(f"{self.asked()} refused with {refused.status}: {refused.reason}")
             exchange.respond(error_response(refused.status, refused.reason))
             return
         exchange.on_gone = self._client_gone
@@ -144,7 +144,7 @@ class Call:
         self._slot = slot
         self._process = slot.process.name
         desk = self._host.desk
-        if desk.wary and not is_unchanging(self._exchange.request.method):
+        if self._retries or (desk.wary and not is_unchanging(self._exchange.request.method)):
             desk.renew(slot)
         self._upstream = desk.connection(slot)
         if self._route is not None:
@@ -231,14 +231,14 @@ class Call:
         if self._complained > STDERR:
             self._complaint = b""
             self._scope.services.log.warning(
-                f"{self._process}: {self._asked()}: what else it writes to its error stream for this request"
+                f"{self._process}: {self.asked()}: what else it writes to its error stream for this request"
                 f" is not logged, it was more than {STDERR >> 10} KiB"
             )
 
     def _log_complaint(self, line: bytes) -> None:
         text = line[:STDERR_LINE].decode("utf-8", "backslashreplace").rstrip()
         if text:
-            self._scope.services.log.warning(f"{self._process}: {self._asked()}: {text}")
+            self._scope.services.log.warning(f"{self._process}: {self.asked()}: {text}")
 
     def completed(self, reusable: bool) -> None:
         """The application has said everything."""
@@ -294,9 +294,7 @@ class Call:
         attempts = 1 if self._route is None else ATTEMPTS
         if may_retry(failure, self._exchange.request.method, self._retries, attempts):
             self._retries = counted(failure, self._retries)
-            self._scope.services.log.info(
-                f"{self._process}: {self._asked()} goes out again: {failure.reason}"
-            )
+            self._scope.services.log.info(f"{self._process}: {self.asked()} goes out again: {failure.reason}")
             if not connecting or not self._elsewhere():
                 self._host.desk.enter(self)
             return
@@ -322,10 +320,10 @@ class Call:
     def _fail(self, status: int, reason: str, text: str, headers: list[Header] | None = None) -> None:
         log = self._scope.services.log
         if self._relay is not None:
-            log.error(f"{self._process}: {self._asked()} was cut in the middle of its answer: {reason}")
+            log.error(f"{self._process}: {self.asked()} was cut in the middle of its answer: {reason}")
             self._relay.fail()
             return
-        log.error(f"{self._process}: {self._asked()} answered with {status}: {reason}")
+        log.error(f"{self._process}: {self.asked()} answered with {status}: {reason}")
         self._exchange.respond(error_response(status, text, headers))
 
     def _client_gone(self) -> None:
@@ -358,7 +356,8 @@ class Call:
         self._client_gone()
 
     def _object(self, text: str) -> None:
-        self._scope.services.log.error(f"{self._process}: {self._asked()}: {text}")
+        self._scope.services.log.error(f"{self._process}: {self.asked()}: {text}")
 
-    def _asked(self) -> str:
+    def asked(self) -> str:
+        """Method and target, for the log."""
         return self._exchange.request.shown

@@ -133,7 +133,7 @@ class DuplexCall(Call):
         """Both sides have ended."""
         if reason:
             self._scope.services.log.info(
-                f"{self._process}: {self._asked()}, changed to {self._protocol}, was cut: {reason}"
+                f"{self._process}: {self.asked()}, changed to {self._protocol}, was cut: {reason}"
             )
         self._exchange.on_gone = None
         self._transaction.hand_back()

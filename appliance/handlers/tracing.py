@@ -34,7 +34,7 @@ class TracedCall(Call):
 
     def trace(self, text: str) -> None:
         """Say one thing about the request."""
-        self._scope.services.log.traced(f"{self._process}: {self._asked()}: {text}")
+        self._scope.services.log.traced(f"{self._process}: {self.asked()}: {text}")
 
     def granted(self, slot: Slot) -> None:
         """Our turn."""

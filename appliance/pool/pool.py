@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from appliance.pool.queue import Queue, QueueFull, Waiter
 from appliance.pool.slots import Process, Returned, Slot, State
 from appliance.pool.tally import Tally
+from appliance.pool.wear import CountedProcess, OnWorn
 
 if TYPE_CHECKING:
     from appliance.config import PoolDefinition
@@ -26,7 +27,9 @@ class Pool:
 
     `on_retired(process)` is called when the last request of a retiring process is over,
     `on_released(returned)` for each slot that ends in a leaving front. Both may be called from within
-    `release`.
+    `release`. `on_worn(process, spent)` is called from within `acquire`, `release` and whatever else takes a
+    slot when a process has had nearly all, or all, of its max-requests; after the latter it is to be retired
+    at once.
     """
 
     def __init__(
@@ -34,12 +37,14 @@ class Pool:
         definition: PoolDefinition,
         on_retired: Callable[[str], None],
         on_released: Callable[[Returned], None],
+        on_worn: OnWorn = lambda process, spent: None,
     ) -> None:
         self.definition = definition
         self.processes: dict[str, Process] = {}
         self.tally = Tally()
         self._on_retired = on_retired
         self._on_released = on_released
+        self._on_worn = on_worn
         self._queue = Queue(definition.queue_length, definition.queue_timeout)
         self._coming = definition.min_procs if definition.command else 0  # processes asked for and not up yet
         self._draining = False
@@ -162,21 +167,36 @@ class Pool:
     # Processes
 
     def process_up(
-        self, name: str, address: str, slots: int | None, suspect: int, now: float, pid: int = 0
+        self,
+        name: str,
+        address: str,
+        slots: int | None,
+        suspect: int,
+        now: float,
+        pid: int = 0,
+        served: int = 0,
     ) -> None:
         """A process is ready. `slots` of it are ours (None: no cap), `suspect` of them of unknown state; its
-        number is 0 if we did not start it.
+        number is 0 if we did not start it; it has had `served` requests from others.
         """
         if name in self.processes:
             raise ValueError(f"process {name} is up already")
         self._coming = max(0, self._coming - 1)
-        process = self.processes[name] = Process(name, address, slots, suspect, now, pid)
-        process.join(self.tally.enter(name))
         definition = self.definition
+        if definition.max_requests:
+            process: Process = CountedProcess(
+                name, address, slots, suspect, now, pid, definition.max_requests, self._on_worn
+            )
+        else:
+            process = Process(name, address, slots, suspect, now, pid)
+        self.processes[name] = process
+        process.join(self.tally.enter(name))
         if not definition.spawned:
             process.keeps = definition.keep_connections
         elif slots is None:
             process.keeps = 0
+        if served:
+            self.used(name, served)
         self._grant(now)
         self._return_all()
 
@@ -189,6 +209,21 @@ class Pool:
         process.suspect += (Slot(process, State.SUSPECT) for _ in range(suspect))
         self._grant(now)
         self._return_all()
+
+    def used(self, name: str, requests: int) -> None:
+        """Another front has given a process so many requests."""
+        process = self.processes.get(name)
+        if isinstance(process, CountedProcess):
+            process.use(requests)
+
+    def untold(self) -> list[tuple[str, int]]:
+        """Requests that each process has been given since the last call, where they are counted."""
+        counts = []
+        for process in self.processes.values():
+            if isinstance(process, CountedProcess) and process.untold:
+                counts.append((process.name, process.untold))
+                process.untold = 0
+        return counts
 
     def fail(self, name: str, now: float) -> None:
         """A process could not be connected to: it gets no request for disable-time."""

@@ -11,7 +11,7 @@ import itertools
 import os
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from appliance.supervisor.executable import find_program, refuse_command_line_ph
 from appliance.supervisor.identity import Identity
 from appliance.supervisor.leases import Leases
 from appliance.supervisor.loop import READ, Loop, Timer
+from appliance.supervisor.memory import Scales
 from appliance.supervisor.output import Output
 from appliance.supervisor.processes import (
     Launch,
@@ -37,6 +38,8 @@ from appliance.supervisor.processes import (
     parent,
     start_time,
 )
+from appliance.supervisor.proof import Proof
+from appliance.supervisor.restarts import Restarts
 from appliance.supervisor.template import Template
 
 
@@ -52,6 +55,7 @@ class Application:
     output: Output
     started: float
     pid: int | None = None
+    requests: int = 0  # as far as the fronts have told; only where they are counted
     foreign: bool = False
     """Not ours: it served the address before we came."""
 
@@ -105,18 +109,27 @@ class Applications:
         self._program = find_program(definition.command, f"the pool {definition.name!r}", identity.root)
         self._refuse_wrong_php()
         serials = around.serials.setdefault(definition.name, itertools.count())
-        self.policy = pool.Pool(definition.name, definition.min_procs, definition.max_procs, serials)
+        self.policy = pool.Pool(
+            definition.name, definition.min_procs, definition.max_procs, serials, definition.max_age
+        )
         self._timer: Timer | None = None
-        self.template: Template | None = None
-        if definition.template:
-            self.template = Template(
-                around.loop,
-                around.children,
-                partial(self._log, f"{definition.name}-template"),
-                self._launch_template,
-                self._forked,
-                self._not_started,
-            )
+        self._proofs: dict[str, Proof] = {}
+        self._scales: Scales | None = None
+        self.restarts = Restarts(self, around.loop, around.log)
+        self.template = self.new_template() if definition.template else None
+
+    def new_template(self, ready: Callable[[str, tuple[str, ...]], None] | None = None) -> Template:
+        """A template that is not started yet. `ready` is told once: "", or why it cannot be, and its last
+        words."""
+        return Template(
+            self._around.loop,
+            self._around.children,
+            partial(self._log, f"{self.definition.name}-template"),
+            self._launch_template,
+            self._forked,
+            self._not_started,
+            ready,
+        )
 
     def _refuse_wrong_php(self) -> None:
         what, variables = f"the pool {self.definition.name!r}", self._environment()
@@ -126,6 +139,8 @@ class Applications:
 
     def start(self) -> None:
         """Bring the pool up."""
+        if self.definition.max_memory:
+            self._scales = Scales(self._around.loop, self.definition.max_memory, self._pids, self._too_large)
         self.policy.start(self._around.loop.now())
         self._act()
 
@@ -157,17 +172,54 @@ class Applications:
         self.policy.retired(process)
         self._act()
 
-    def kill(self, process: str, reason: str) -> None:
-        """The front says that it is stuck."""
+    def used(self, process: str, requests: int) -> None:
+        """A front has given it so many more requests."""
+        if process in self.processes:
+            self.processes[process].requests += requests
+
+    def recycle(self, process: str, reason: str, *, at_once: bool = True) -> None:
+        """It is to be replaced; see the policy."""
+        if process in self.processes:
+            self._log(process, "info", f"it is replaced: {reason}")
+            self.policy.recycle(process, self._around.loop.now(), at_once=at_once)
+            self._act()
+
+    def spent(self, process: str) -> None:
+        """It has had all its requests (max-requests)."""
+        self.policy.spent(process, self._around.loop.now())
+        self._act()
+
+    def restart(self) -> None:
+        """Replace all processes, one after the other; `restarts` is told how it went."""
+        self.policy.restart(self._around.loop.now())
+        self._act()
+
+    def stuck(self, process: str, reason: str) -> None:
+        """It does not finish a request."""
         if process in self.processes:
             self._log(process, "warning", f"it is ended: {reason}")
             self.policy.stuck(process, self._around.loop.now())
             self._act()
 
+    def _pids(self) -> dict[str, int]:
+        states = self.policy.states()
+        return {
+            name: application.pid
+            for name, application in self.processes.items()
+            if application.pid is not None and states.get(name) is pool.State.RUNNING
+        }
+
+    def _too_large(self, process: str, size: int) -> None:
+        limit = self.definition.max_memory
+        self.recycle(process, f"it has {size} MiB of memory, max-memory is {limit}")
+
     def stop(self, *, urgent: bool) -> None:
         """End the pool for good."""
         # The policy first: what the template gives up now is not to be started again.
         self.policy.stop(urgent=urgent)
+        if self._scales is not None:
+            self._scales.stop()
+        self.restarts.stop()
         if self.template is not None:
             self.template.stop()
         self._act()
@@ -181,6 +233,8 @@ class Applications:
                 match action:
                     case pool.Start(process):
                         self._start(process)
+                    case pool.Prove(process):
+                        self._prove(process)
                     case pool.Announce(process):
                         around.audience.announce(self, process)
                     case pool.Retire(process):
@@ -192,8 +246,12 @@ class Applications:
                         around.audience.gone(self, process, reason, stderr)
                     case pool.Tell(state, reason):
                         if state == "failing":
-                            self._log(self.definition.name, "error", reason)
+                            wait = max(0.0, (self.policy.next_try or 0.0) - around.loop.now())
+                            again = f"; the next try is in {wait:.1f} s; `fcgibox restart` tries at once"
+                            self._log(self.definition.name, "error", reason + again)
                         around.audience.tell(self, state, reason)
+                    case pool.Restarted(error, stderr):
+                        self.restarts.over(error, stderr)
         if self._timer is not None:
             self._timer.cancel()
         deadline = self.policy.deadline()
@@ -329,6 +387,9 @@ class Applications:
         self._act()
 
     def _put_away(self, application: Application) -> None:
+        proof = self._proofs.pop(application.name, None)
+        if proof is not None:
+            proof.cancel()
         self._around.loop.forget(application.output.reader)
         application.output.close()
         self._around.addresses.free(application.place)
@@ -358,6 +419,28 @@ class Applications:
         if urgent:
             return ((0.0, signal.SIGTERM), (1.0, signal.SIGKILL))
         return ((0.0, self.definition.kill_signal), (5.0, signal.SIGTERM), (10.0, signal.SIGKILL))
+
+    def _prove(self, process: str) -> None:
+        if self.template is not None:
+            # It was warm before it was forked, and said itself that it is up.
+            self.policy.proven(process, self._around.loop.now())
+            return
+        self._proofs[process] = Proof(
+            self._around.loop,
+            self.processes[process].address,
+            partial(self._proven, process),
+            partial(self._unproven, process),
+        )
+
+    def _proven(self, process: str) -> None:
+        del self._proofs[process]
+        self.policy.proven(process, self._around.loop.now())
+        self._act()
+
+    def _unproven(self, process: str, reason: str) -> None:
+        del self._proofs[process]
+        self.policy.unproven(process, reason)
+        self._act()
 
     def _read(self, output: Output) -> None:
         if not output.closed and not output.read():

@@ -14,18 +14,24 @@ from appliance.supervisor.applications import Applications
 from appliance.supervisor.channel import Message
 from appliance.supervisor.front import Front
 from appliance.supervisor.leases import Grant
+from appliance.supervisor.stuck import Stuck
 
 
 class Conversation:
     """Between all pools and all fronts (`applications.Audience`)."""
 
     def __init__(
-        self, log: ErrorLog, fronts: Sequence[Front], send: Callable[[Front, Message], None]
+        self,
+        log: ErrorLog,
+        fronts: Sequence[Front],
+        send: Callable[[Front, Message], None],
+        stuck: Stuck,
     ) -> None:
         """`fronts` are those that live, oldest first; it changes. `send` may find a front gone."""
         self._log = log
         self._fronts = fronts
         self._send = send
+        self._stuck = stuck
 
     # What pools have to say
 
@@ -42,13 +48,13 @@ class Conversation:
                     front.retired.add((name, grant.process))
 
     def _present(self, front: Front, applications: Applications, grant: Grant) -> None:
+        application = applications.processes[grant.process]
         message: Message = {
             "type": "process",
             "pool": applications.definition.name,
             "process": grant.process,
         }
-        process = applications.processes[grant.process]
-        message |= {"address": process.address, "pid": process.pid}
+        message |= {"address": application.address, "pid": application.pid, "served": application.requests}
         self._send(front, {**message, "slots": grant.slots, "suspect": grant.suspect})
 
     def announce(self, applications: Applications, process: str) -> None:
@@ -118,8 +124,18 @@ class Conversation:
             case "retired":
                 front.retired.add((applications.definition.name, process))
                 self._look_whether_over(applications, process)
+            case "served":
+                count = int(message.get("n", 0))
+                applications.used(process, count)
+                newest = self._having(applications)[-1]
+                if newest is not front:
+                    self._send(newest, message)
+            case "recycle":
+                applications.recycle(process, str(message.get("reason", "")), at_once=False)
+            case "spent":
+                applications.spent(process)
             case "kill":
-                applications.kill(process, str(message.get("reason", "")))
+                self._stuck.end(applications, process, message)
             case "release":
                 grant = applications.leases.release(front.generation, process, int(message.get("slots", 0)))
                 if grant is not None:

@@ -26,6 +26,7 @@ from appliance.supervisor.loop import READ, WRITE, Loop, Timer
 from appliance.supervisor.output import Output
 from appliance.supervisor.plan import Plan
 from appliance.supervisor.processes import confine, describe_exit, fork_child
+from appliance.supervisor.stuck import Stuck
 
 READY_LIMIT = 30.0
 """Seconds from the fork to "ready"."""
@@ -65,7 +66,7 @@ class Fronts:
         self.started = 0.0
         self.current: Front | None = None
         self.living: list[Front] = []
-        self.conversation = Conversation(log, self.living, self._send)
+        self.conversation = Conversation(log, self.living, self._send, Stuck(loop, log))
 
     def start(self, plan: Plan, ready: Callable[[], None], failed: Callable[[str], None]) -> None:
         """Fork a front for a plan. Then `ready()` once it accepts connections, or `failed(reason)`."""

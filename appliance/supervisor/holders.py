@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _LISTENING = "0A"
@@ -34,6 +34,23 @@ def holder_of_socket(path: str) -> str | None:
         if len(words) == 8 and words[7] == path:
             inodes.add(words[6])
     return next((_described(pid) for pid in _owners(inodes)), None)
+
+
+def holder_among(pids: Iterable[int], inode: int) -> int | None:
+    """Which of these processes has the socket of this inode open: the last of them, for a child may share
+    one with its parent."""
+    wanted = {f"socket:[{inode}]"}
+    return next((pid for pid in reversed(list(pids)) if _holds(str(pid), wanted)), None)
+
+
+def accepted_from(port: int) -> int | None:
+    """The inode of this machine's end of a TCP connection whose other end has this port; 0: nobody has
+    accepted it."""
+    for line in (*_lines("tcp"), *_lines("tcp6")):
+        words = line.split()
+        if len(words) > 9 and int(words[2].rpartition(":")[2], 16) == port:
+            return int(words[9])
+    return None
 
 
 def _listening_inodes(table: str, port: int) -> Iterator[str]:

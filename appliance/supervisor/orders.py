@@ -1,10 +1,11 @@
-"""What the control socket asks for, and what a changed file asks for: status, reload, stop."""
+"""What the control socket asks for, and what a changed file asks for: status, reload, restart, stop."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
 
+from appliance.config.diagnostic import nearest
 from appliance.errors import UserError
 from appliance.supervisor.control import Answer
 from appliance.supervisor.reloading import load
@@ -46,11 +47,23 @@ class Orders:
                     answer({"ok": error is None, "error": error})
 
                 supervisor.reloading.reload(outcome)
+            case {"command": "restart", "pool": str(name)}:
+                self._restart(name, answer)
             case {"command": "stop"}:
                 answer({"ok": True, "pid": os.getpid()})
                 supervisor.stop(urgent=bool(request.get("now")))
             case _:
-                answer({"ok": False, "error": "unknown command; there are status, reload and stop"})
+                answer({"ok": False, "error": "unknown command; there are status, reload, restart and stop"})
+
+    def _restart(self, name: str, answer: Answer) -> None:
+        pools = {} if self._supervisor.plan is None else self._supervisor.plan.pools
+        if name in pools:
+            pools[name].restarts.ask(lambda error: answer({"ok": error is None, "error": error}))
+            return
+        hint = nearest(name, pools)
+        listed = ", ".join(pools) or "none, for nothing is started here"
+        answer({"ok": False, "error": f"there is no pool {name!r}{f' ({hint})' if hint else ''}; "
+                f"the pools are: {listed}"})  # fmt: skip
 
     def _look_at_files(self) -> None:
         supervisor = self._supervisor
@@ -60,6 +73,9 @@ class Orders:
                 "warning" if why else "info", _WHO, f"the password file {snapshot.path} has changed{why}"
             )
             supervisor.fronts.push(snapshot)
+        if supervisor.plan is not None and not supervisor.stopping:
+            for applications in supervisor.plan.pools.values():
+                applications.restarts.look()
 
     def _look_at_watched(self) -> None:
         supervisor = self._supervisor

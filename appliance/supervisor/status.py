@@ -92,13 +92,24 @@ def _pool(applications: Applications, supervisor: Supervisor, data: dict[str, An
                     "address": process.address,
                     "load": loads.get(name),
                     "requests": taken.get(name),
+                    "served": process.requests if definition.max_requests else None,
                 }
             )
     template = applications.template
+    last = policy.last_exit
     return {
         "name": definition.name,
         "state": policy.state,
         "reason": policy.reason,
+        "next_try": None if policy.next_try is None else max(0.0, policy.next_try - now),
+        "last_exit": None
+        if last is None
+        else {
+            "process": last.process,
+            "reason": last.reason,
+            "age": now - last.at,
+            "stderr": list(last.stderr),
+        },
         "current": current,
         "user": applications.identity.name,
         "min": definition.min_procs,

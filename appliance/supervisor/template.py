@@ -59,15 +59,18 @@ class Template:
         prepare: Callable[[], Launch],
         up: Callable[[str, int], None],
         failed: Callable[[str, str, tuple[str, ...]], None],
+        first: Callable[[str, tuple[str, ...]], None] | None = None,
     ) -> None:
         """`prepare` gives the launch without descriptors; `up(name, pid)` and `failed(name, reason, stderr)`
-        answer each `fork`. `log(level, text)`."""
+        answer each `fork`. `log(level, text)`. `first(reason, stderr)` is told once whether it has become
+        ready: "", or why not."""
         self._loop = loop
         self._children = children
         self._log = log
         self._prepare = prepare
         self._up = up
         self._failed = failed
+        self._first = first
         self.pid: int | None = None
         self.ready = False
         self._socket: socket.socket | None = None
@@ -159,6 +162,7 @@ class Template:
             self.ready = True
             if self._limit is not None:
                 self._limit.cancel()
+            self._tell_first("", ())
             self._send_waiting()
         elif word == "up" and pid not in (0, self.pid):
             # One that we gave up meanwhile is told as well: somebody must end it.
@@ -235,6 +239,12 @@ class Template:
     def _give_up(self, reason: str, stderr: tuple[str, ...]) -> None:
         # Whoever ordered decides when to try again: the next order starts the next template.
         self._fail_orders(reason, stderr)
+        self._tell_first(reason, stderr)
+
+    def _tell_first(self, reason: str, stderr: tuple[str, ...]) -> None:
+        first, self._first = self._first, None
+        if first is not None:
+            first(reason, stderr)
 
     def _fail_orders(self, reason: str, stderr: tuple[str, ...]) -> None:
         orders, self._waiting = self._waiting, []

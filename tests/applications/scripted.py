@@ -11,6 +11,7 @@ exit            the process ends             wrongid         a page for a reques
 head=N          a head of N octets           stderr=N        N octets of complaints, then a page
 mark=FILE       a line more in FILE (the nonce), then what follows in the query
 nonce=TEXT      names the request              echo=N          nonce, hash of the body, N octets of nonce
+grow=N          N MiB of memory are taken for good, then a page
 deaf            the listening socket is closed, then a page: nobody can connect any more
 Standard library only; the listening socket is on descriptor 0.
 """
@@ -107,6 +108,8 @@ def answer(connection: socket.socket, query: str, digest: str) -> None:
             send(connection, HEAD + f"{nonce} {digest} {os.getpid()}\n".encode() + filling)
             connection.sendall(record(6, b"") + record(3, bytes(8)))
             return
+        elif name == "grow":
+            TAKEN.append(b"x" * (int(value) << 20))
         elif name == "deaf":
             LISTENER.close()
         elif name in ("stream", "cut"):
@@ -138,6 +141,7 @@ def serve(connection: socket.socket) -> None:
             return
 
 
+TAKEN: list[bytes] = []
 LISTENER = socket.socket(fileno=0)
 
 

@@ -54,7 +54,9 @@ def test_every_key_is_understood() -> None:
         "exclusive" => ( "/srv/data" ), "queue-length" => 5, "queue-timeout" => 6,
         "weight" => 8, "resolve-interval" => 9, "check-interval" => 11, "waiting-page" => "enable",
         "chroot" => "/srv/jail", "umask" => "027", "nice" => "-5",
-        "limits" => ( "nofile" => "10:20", "core" => 0 )
+        "limits" => ( "nofile" => "10:20", "core" => 0 ),
+        "max-requests" => 12, "max-memory" => 13, "max-age" => 14, "request-timeout" => 15,
+        "restart-file" => "/run/again"
         """
     )
     assert found == PoolDefinition(
@@ -99,6 +101,11 @@ def test_every_key_is_understood() -> None:
         resolve_interval=9,
         check_interval=11,
         waiting_page="enable",
+        max_requests=12,
+        max_memory=13,
+        max_age=14,
+        request_timeout=15,
+        restart_file="/run/again",
     )
     defaults = PoolDefinition("app", "fastcgi", host="::1", port=9000)
     untouched = {
@@ -108,6 +115,14 @@ def test_every_key_is_understood() -> None:
     }
     remote = {"keep_connections", "check"}  # for hosts without bin-path only
     assert untouched == {"name", "protocol", "socket", "host", "port", "mode"} | remote
+
+
+def test_what_is_not_started_here_cannot_be_replaced_here() -> None:
+    for key in ('"max-requests" => 1', '"max-memory" => 1', '"max-age" => 1', '"restart-file" => "/a"'):
+        assert "only what we start can be replaced" in refusal(f'"/" => (( "socket" => "/a", {key} ))')
+    assert pool('"socket" => "/a", "request-timeout" => 1').request_timeout == 1
+    spawned = '"socket" => "/a", "bin-path" => "/a"'
+    assert "absolute path" in refusal(f'"/" => (( {spawned}, "restart-file" => "again" ))')
 
 
 @pytest.mark.holds("slots")

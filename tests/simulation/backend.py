@@ -8,9 +8,9 @@ from errno import ECONNREFUSED, ECONNRESET
 from typing import TYPE_CHECKING, cast
 
 from appliance.gateway.failure import Failure, Stage
-from appliance.gateway.parties import Owner, Receiver, Timeouts
+from appliance.gateway.parties import DISCARD_SECONDS, Owner, Receiver, Timeouts
 from appliance.gateway.records import RESPONDER
-from appliance.gateway.upstream import DISCARD_SECONDS, Upstream
+from appliance.gateway.upstream import Upstream
 from appliance.gateway.wire import WIRES
 from appliance.http import loop as front_loop
 from appliance.http.spool import Spool

@@ -24,6 +24,7 @@ from appliance.supervisor.channel import Message
 from appliance.supervisor.conversation import Conversation
 from appliance.supervisor.front import Front
 from appliance.supervisor.identity import current
+from appliance.supervisor.stuck import Stuck
 from tests.simulation.backend import Backend, Connection
 from tests.simulation.clock import Clock, Line, Loop
 
@@ -285,8 +286,9 @@ class World:
         self.current: SimulatedFront | None = None
         self.starting: SimulatedFront | None = None
         self.generation = 0
-        self.conversation = Conversation(cast(Any, self.log), self.fronts, self._send)
         supervisor = cast(loop.Loop, Loop(self.clock))
+        stuck = Stuck(supervisor, cast(Any, self.log))
+        self.conversation = Conversation(cast(Any, self.log), self.fronts, self._send, stuck)
         around = applications.Surroundings(
             supervisor,
             cast(Any, None),

@@ -9,12 +9,16 @@ from hypothesis import strategies as st
 
 from appliance.supervisor.pool import (
     LOOP,
+    PATIENCE,
     SETTLE,
     YOUNG,
+    Action,
     Announce,
     End,
     Gone,
     Pool,
+    Prove,
+    Restarted,
     Retire,
     Start,
     State,
@@ -135,6 +139,8 @@ def test_a_failing_pool_without_a_minimum_is_tried_until_it_comes_up() -> None:
     pool.tick(now + SETTLE)
     assert pool.take()[:2] == [Announce(f"app-{LOOP}"), Tell("running", "")]
     assert pool.deadline() == now + 2 * YOUNG, "then the deaths are forgotten"
+    pool.tick(pool.deadline() or 0)
+    assert pool.deadline() is None
 
 
 def test_idle_processes_retire_down_to_the_minimum() -> None:
@@ -234,7 +240,11 @@ def test_a_stuck_process_is_ended_urgently_and_replaced_without_counting() -> No
     pool = running(1, 1)
     for number in range(10):
         pool.stuck(f"app-{number}", 1.0)
-        assert pool.take() == [End(f"app-{number}", urgent=True), Start(f"app-{number + 1}")]
+        assert pool.take() == [
+            Retire(f"app-{number}"),
+            End(f"app-{number}", urgent=True),
+            Start(f"app-{number + 1}"),
+        ]
         pool.ended(f"app-{number}", "ended by SIGKILL", (), 1.0)
         pool.up(f"app-{number + 1}", 1.0)
         pool.take()
@@ -255,7 +265,23 @@ def test_stop_ends_everything_and_starts_nothing() -> None:
 
 EVENTS = st.lists(
     st.tuples(
-        st.sampled_from(["want", "up", "ended", "idle", "retired", "stuck", "tick"]),
+        st.sampled_from(
+            [
+                "want",
+                "up",
+                "ended",
+                "idle",
+                "retired",
+                "stuck",
+                "tick",
+                "proven",
+                "unproven",
+                "recycle",
+                "wears",
+                "spent",
+                "restart",
+            ]
+        ),
         st.integers(0, 6),
         st.floats(0, 20),
     ),
@@ -263,12 +289,13 @@ EVENTS = st.lists(
 )
 
 
-@given(EVENTS, st.integers(0, 3), st.integers(0, 3))
+@given(EVENTS, st.integers(0, 3), st.integers(0, 3), st.sampled_from([0.0, 30.0]))
 def test_whatever_happens_the_bounds_hold_and_the_minimum_comes_back(
-    events: list[tuple[str, int, float]], minimum: int, more: int
+    events: list[tuple[str, int, float]], minimum: int, more: int, max_age: float
 ) -> None:
-    pool = Pool("app", minimum, minimum + more, itertools.count())
+    pool = Pool("app", minimum, max(1, minimum + more), itertools.count(), max_age)
     now = 0.0
+    restarting = False
     pool.start(now)
     for event, number, seconds in events:
         now += seconds
@@ -287,13 +314,221 @@ def test_whatever_happens_the_bounds_hold_and_the_minimum_comes_back(
                 pool.retired(name)
             case "stuck":
                 pool.stuck(name, now)
+            case "proven":
+                pool.proven(name, now)
+            case "unproven":
+                pool.unproven(name, "it accepts nothing")
+            case "recycle" | "wears":
+                pool.recycle(name, now, at_once=event == "recycle")
+            case "spent":
+                pool.spent(name, now)
+            case "restart" if not restarting:
+                pool.restart(now)
+                restarting = True
             case "tick":
                 pool.tick(now)
+        restarting = carried_out(pool, restarting)
+        if event == "tick":
+            due = pool.deadline()
+            assert due is None or due > now, "it would be called again and again"
         live = [state for state in pool.states().values() if state in (State.STARTING, State.RUNNING)]
-        assert len(live) <= minimum + more
-    for _ in range(40):
-        for name in pool.states():
+        assert len(live) <= max(1, minimum + more) + 1, "one above the maximum, for a moment"
+    for _ in range(60):
+        for name, state in pool.states().items():
             pool.up(name, now)
+            pool.proven(name, now)
+            pool.retired(name)
+            if state is State.ENDING:
+                pool.ended(name, "exit status 0", (), now)
+        restarting = carried_out(pool, restarting)
         now = max(now + YOUNG, pool.deadline() or 0)
         pool.tick(now)
     assert list(pool.states().values()).count(State.RUNNING) >= minimum
+    assert not restarting, "whoever asked hears how it went"
+
+
+def carried_out(pool: Pool, restarting: bool) -> bool:
+    """Take the actions; whether a restart is still under way."""
+    for action in pool.take():
+        if isinstance(action, Restarted):
+            assert restarting
+            restarting = False
+    return restarting
+
+
+def serving(minimum: int, maximum: int, max_age: float = 0.0) -> Pool:
+    """All processes are up."""
+    pool = Pool("app", minimum, maximum, itertools.count(), max_age)
+    pool.start(0.0)
+    for name in pool.states():
+        pool.up(name, 0.0)
+    pool.take()
+    return pool
+
+
+def come_up(pool: Pool, name: str, now: float) -> list[Action]:
+    """A successor is up and proves itself; what follows from that."""
+    pool.up(name, now)
+    assert pool.take() == [Prove(name)], "not announced before it has proved itself"
+    pool.proven(name, now)
+    return pool.take()
+
+
+def test_a_successor_is_proved_before_the_old_one_retires_and_one_at_a_time() -> None:
+    pool = serving(2, 2)
+    pool.recycle("app-0", 10.0)
+    pool.recycle("app-1", 10.0)
+    assert pool.take() == [Start("app-2")]
+    assert come_up(pool, "app-2", 10.1) == [Announce("app-2"), Retire("app-0")]
+    pool.retired("app-0")
+    assert pool.take() == [End("app-0", urgent=False)]
+    pool.ended("app-0", "exit status 0", (), 10.2)
+    assert pool.take() == [Gone("app-0", "exit status 0", ()), Start("app-3")]
+    assert come_up(pool, "app-3", 10.3) == [Announce("app-3"), Retire("app-1")]
+
+
+def test_the_next_succession_does_not_wait_for_ever_for_a_long_request() -> None:
+    pool = serving(2, 2)
+    pool.recycle("app-0", 10.0)
+    pool.recycle("app-1", 10.0)
+    pool.take()
+    come_up(pool, "app-2", 10.0)
+    assert pool.deadline() == 10.0 + PATIENCE
+    pool.tick(10.0 + PATIENCE)
+    assert pool.take() == [Start("app-3")]
+
+
+def test_a_process_works_on_beside_its_successor_until_it_is_spent() -> None:
+    pool = serving(1, 1)
+    pool.recycle("app-0", 10.0, at_once=False)
+    assert pool.take() == [Start("app-1")]
+    assert come_up(pool, "app-1", 10.1) == [Announce("app-1")]
+    pool.want(1, 10.2)
+    assert pool.take() == [], "there is none above the two"
+    pool.spent("app-0", 11.0)
+    assert pool.take() == [Retire("app-0")]
+
+
+def test_the_next_ones_turn_ends_a_process_that_works_on_beside_its_successor() -> None:
+    pool = serving(2, 2)
+    pool.recycle("app-0", 10.0, at_once=False)
+    pool.take()
+    come_up(pool, "app-2", 10.0)
+    pool.recycle("app-1", 11.0, at_once=False)
+    assert pool.take() == [Retire("app-0")]
+    pool.retired("app-0")
+    pool.ended("app-0", "exit status 0", (), 11.0)
+    assert Start("app-3") in pool.take()
+
+
+def test_a_spent_process_without_a_successor_is_replaced_at_once() -> None:
+    pool = serving(1, 1)
+    pool.spent("app-0", 1.0)
+    assert pool.take() == [Retire("app-0"), Start("app-1")]
+
+
+def test_an_idle_process_with_a_successor_retires() -> None:
+    pool = serving(1, 1)
+    pool.recycle("app-0", 10.0, at_once=False)
+    pool.take()
+    come_up(pool, "app-1", 10.0)
+    pool.idle("app-1")
+    assert pool.take() == [Retire("app-0")], "whoever is named"
+
+
+def test_a_successor_that_fails_leaves_the_old_one_and_is_tried_again_later() -> None:
+    pool = serving(1, 1)
+    now, attempts = 10.0, 0
+    pool.recycle("app-0", now)
+    for _ in range(LOOP + 2):
+        (start,) = (action for action in pool.take() if isinstance(action, Start))
+        attempts += 1
+        pool.up(start.process, now)
+        pool.ended(start.process, "exit status 3", ("no database",), now)
+        assert pool.states() == {"app-0": State.RUNNING} or len(pool.states()) == 2
+        due = pool.deadline()
+        if len(pool.states()) == 1:
+            assert due is not None and due > now and pool.next_try == due
+            now = due
+            pool.tick(now)
+    assert attempts == LOOP + 2 and pool.state == "failing"
+    assert pool.last_exit is not None and pool.last_exit.stderr == ("no database",)
+    (start,) = (action for action in pool.take() if isinstance(action, Start))
+    assert come_up(pool, start.process, now)[-1] == Retire("app-0")
+    assert pool.state == "running"
+
+
+def test_a_successor_that_does_not_serve_is_ended() -> None:
+    pool = serving(1, 1)
+    pool.recycle("app-0", 10.0)
+    pool.up("app-1", 10.0)
+    pool.take()
+    pool.unproven("app-1", "it accepts nothing")
+    assert pool.take() == [End("app-1", urgent=True)]
+    pool.ended("app-1", "ended by SIGKILL", (), 70.0)
+    assert pool.last_exit is not None and pool.last_exit.reason == "it accepts nothing"
+    assert pool.states()["app-0"] is State.RUNNING
+
+
+def test_age() -> None:
+    pool = serving(2, 2, max_age=60.0)
+    assert pool.deadline() == 60.0
+    pool.tick(59.0)
+    assert pool.take() == []
+    pool.tick(60.0)
+    assert pool.take() == [Start("app-2")]
+    assert come_up(pool, "app-2", 60.5) == [Announce("app-2"), Retire("app-0")]
+
+
+def test_a_restart_follows_everybody_and_says_when_it_is_done() -> None:
+    pool = serving(2, 2)
+    pool.restart(10.0)
+    assert pool.take() == [Start("app-2")]
+    assert come_up(pool, "app-2", 10.0) == [Announce("app-2"), Retire("app-0")]
+    pool.retired("app-0")
+    pool.ended("app-0", "exit status 0", (), 10.0)
+    assert Start("app-3") in pool.take()
+    assert come_up(pool, "app-3", 10.0) == [Announce("app-3"), Retire("app-1"), Restarted(None, ())]
+
+
+def test_a_restart_that_fails_changes_nothing() -> None:
+    pool = serving(2, 2)
+    pool.restart(10.0)
+    pool.take()
+    pool.up("app-2", 10.0)
+    pool.ended("app-2", "exit status 1", ("syntax error",), 10.1)
+    actions = pool.take()
+    assert actions[-1] == Restarted("app-2 was started and did not come up: exit status 1", ("syntax error",))
+    assert pool.states() == {"app-0": State.RUNNING, "app-1": State.RUNNING}
+    assert pool.state == "running" and pool.next_try is None
+
+
+def test_a_restart_of_nothing_shows_whether_one_comes_up() -> None:
+    pool = running(0, 2)
+    pool.restart(1.0)
+    assert pool.take() == [Start("app-0")]
+    assert come_up(pool, "app-0", 1.0) == [Announce("app-0"), Tell("running", ""), Restarted(None, ())]
+
+
+def test_a_restart_ends_the_wait_of_a_crash_loop() -> None:
+    pool, now = failing()
+    pool.take()
+    for name in list(pool.states()):
+        pool.ended(name, "exit status 1", (), now)
+    assert not pool.states() and pool.next_try is not None
+    pool.take()
+    pool.restart(now)
+    (first, *others) = starts(pool)
+    assert len(others) == 1
+    pool.up(first, now)
+    pool.ended(first, "exit status 1", (), now)
+    assert any(isinstance(action, Restarted) and action.error for action in pool.take())
+    assert pool.state == "failing"
+
+
+def test_a_restart_ends_with_the_pool() -> None:
+    pool = serving(1, 1)
+    pool.restart(1.0)
+    pool.take()
+    pool.stop(urgent=False)
+    assert Restarted("the pool is being stopped", ()) in pool.take()
