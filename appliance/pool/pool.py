@@ -95,7 +95,8 @@ class Pool:
             keep
             and len(process.kept) < process.keeps
             and not process.retiring
-            and not (self._draining and not self._queue)
+            # Who leaves keeps it only for the next one in the queue, who must be able to have it now.
+            and not (self._draining and (not self._queue or process.disabled_until > now))
         )
         if not kept:
             slot.connection = None
