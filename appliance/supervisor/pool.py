@@ -101,6 +101,7 @@ class Pool:
         self._max_age = max_age
         self._due: dict[str, bool] = {}  # who is to be followed, in order; True: needed no longer than that
         self._successor: str | None = None  # it has not proved itself yet
+        self._hoped = 0  # wants that found no room beside the successor: its coming would do for them
         self._outlasting: str | None = None  # followed, but it may work until it is spent
         self._leaving: tuple[str, float] | None = None  # followed, retired since then
         self._restarting: list[str] | None = None  # who was there when the restart began
@@ -144,6 +145,7 @@ class Pool:
         self._announce(process, known)
         if process == self._successor:
             self._successor = None
+            self._hoped = 0
             self._followed(known.replaces, now)
         self._fill(now)
 
@@ -357,7 +359,10 @@ class Pool:
             self._begin(_Process(State.STARTING, now))
             if self._live > self._minimum:
                 self._wanted = max(0, self._wanted - 1)
-        self._wanted = max(0, min(self._wanted, self._maximum - self._live))
+        room = max(0, self._maximum - self._live)
+        if self._successor is not None:
+            self._hoped = max(self._hoped, self._wanted - room)
+        self._wanted = min(self._wanted, room)
         self._follow_due(now)
 
     def _begin(self, known: _Process) -> str:
@@ -446,6 +451,9 @@ class Pool:
     def _not_followed(self, known: _Process, process: str, reason: str, stderr: tuple[str, ...]) -> bool:
         """The successor is no more; whether that was a restart's and only the restart has failed."""
         self._successor = None
+        # A front that counts on it asks no more: what it wanted is still to come.
+        self._wanted += self._hoped
+        self._hoped = 0
         old = None if known.replaces is None else self._processes.get(known.replaces)
         if old is not None:
             old.followed = False

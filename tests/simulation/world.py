@@ -234,6 +234,20 @@ class Applications(applications.Applications):
         self.policy.up(process, world.clock.time)
         self._act()
 
+    def _prove(self, process: str) -> None:
+        world = self.world
+        fails = not world.calm and world.random.random() < 0.1
+
+        def proved() -> None:
+            if process in self.processes:
+                if fails:
+                    self.policy.unproven(process, "it does not answer")
+                else:
+                    self.policy.proven(process, world.clock.time)
+                self._act()
+
+        world.clock.at(world.clock.time + world.random.random() * 0.3, proved)
+
     def _end(self, process: str, *, urgent: bool) -> None:
         known = self.processes.get(process)
         if known is not None and known.pid is not None:
@@ -271,6 +285,8 @@ class World:
             queue_timeout=chance.choice((0, 0, 5)),
             read_timeout=chance.choice((0, 0, 2)),
             disable_time=chance.choice((0, 1)),
+            max_requests=chance.choice((0, 0, 1, 5, 20)),
+            max_age=chance.choice((0, 0, 0, 5)),
         )
         self.backends: dict[str, Backend] = {}
         self.ran: Counter[str] = Counter()
@@ -280,6 +296,7 @@ class World:
         self.calm = False  # no accident any more
         self.slowness = chance.choice(DELAYS)
         self.pids = 0
+        self.restarts = 0  # that have not been answered
         # The supervisor
         self.fronts: list[Front] = []
         self.living: dict[int, SimulatedFront] = {}
@@ -452,6 +469,15 @@ class World:
         for _ in range(self.random.choice((1, 1, 1, 2, 5, 20))):
             self.ask()
 
+    def restart(self) -> None:
+        """`fcgibox restart`; whatever comes of it is told."""
+        self.restarts += 1
+        self.applications.restarts.ask(self._restarted)
+
+    def _restarted(self, error: str | None) -> None:
+        self.note(f"restarted: {error}")
+        self.restarts -= 1
+
     def break_program(self) -> None:
         self.broken_until = self.clock.time + self.random.random() * 5
 
@@ -463,7 +489,8 @@ class World:
         self.start_front()
         chance = self.random
         accidents = chance.sample(
-            (self.crash_process, self.crash_front, self.reload, self.break_program), chance.randrange(5)
+            (self.crash_process, self.crash_front, self.reload, self.break_program, self.restart),
+            chance.randrange(6),
         )
         for _ in range(chance.randrange(10, 60)):
             self.clock.run(self.clock.time + chance.choice((0.0, 0.01, 0.1, 0.1, 1.0, 3.0)) * chance.random())
@@ -504,15 +531,29 @@ class World:
                 raise Broken(f"{desk.waiting} requests wait, and {room} have room")
         states = self.applications.policy.states()
         live = sum(state in (pool.State.STARTING, pool.State.RUNNING) for state in states.values())
-        if live > self.definition.max_procs + 1:
+        # One that is to be followed, or goes on until it is spent, lives beside its successor.
+        if live > self.definition.max_procs + 2:
             raise Broken(f"{live} processes are live")
 
     def settled(self) -> None:
-        """What holds when everything has drained."""
+        """What holds when everything has drained; with max-age there is always somebody in between."""
+        for _ in range(100 if self.definition.max_age else 1):
+            try:
+                self._settled()
+            except Broken as error:
+                last = error
+                self.clock.run(self.clock.time + 0.37)
+            else:
+                return
+        raise last
+
+    def _settled(self) -> None:
         self.check()
         waiting = [exchange.name for exchange in self.exchanges if exchange.status == 0]
         if waiting:
             raise Broken(f"forgotten: {waiting}")
+        if self.restarts:
+            raise Broken(f"{self.restarts} restarts have no outcome")
         if len(self.living) != 1 or self.current is None:
             raise Broken(f"fronts: {list(self.living)}")
         states = self.applications.policy.states()

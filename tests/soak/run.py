@@ -52,8 +52,8 @@ class Report:
     def text(self) -> str:
         """For people."""
         ledger = self.ledger
-        settled = [pss for _, _, pss in _settled(self)]
-        memory = f"{min(settled)} to {max(settled)} kB" if settled else "no sample"
+        settled = _settled(self)
+        memory = f"{min(settled):.0f} to {max(settled):.0f} kB" if settled else "no sample"
         lines = [
             f"seed {self.plan.seed}: {ledger.requests} requests in {self.seconds:.0f} s,"
             f" {ledger.requests / self.seconds:.0f} a second",
@@ -62,7 +62,7 @@ class Report:
             f"kept connection closed before an answer, not run  {len(ledger.closed)}",
             f"processes killed  {len(ledger.killed)}, requests that failed with them  {len(ledger.failed)}",
             f"reloads       {ledger.reloads}",
-            f"PSS of the front, settled  {memory}; over the time {self._series()}",
+            f"PSS of the front, settled  {memory}; all samples, in MB: {self._series()}",
             f"descriptors of the front after the drain  {len(self.front)}",
             *(f"BROKEN: {text}" for text in self.broken),
             "everything holds" if not self.broken else f"{len(self.broken)} rules are broken",
@@ -70,10 +70,10 @@ class Report:
         return "\n".join(lines)
 
     def _series(self) -> str:
-        """Its PSS in MB at each twentieth of the time."""
-        step = self.plan.seconds / 20
-        found = {int(when / step): pss for when, _, pss in self.ledger.memory}
-        return " ".join(f"{pss / 1024:.1f}" for pss in found.values())
+        """Lowest and highest PSS of each tenth of the time."""
+        return " ".join(
+            f"{min(found) / 1024:.1f}-{max(found) / 1024:.1f}" for found in _tenths(self).values()
+        )
 
 
 def run(plan: Plan, box: Box, place: Path) -> Report:
@@ -198,23 +198,31 @@ def _running(box: Box) -> list[str]:
     return [p["name"] for p in box.pools()["app"]["processes"] if p["state"] == "running"]
 
 
-def _settled(report: Report) -> list[tuple[float, int, int]]:
-    """The samples of the front that lived when the others had gone."""
-    seconds = report.plan.seconds
+def _tenths(report: Report) -> dict[int, list[int]]:
+    """The samples of the front's PSS in each tenth of the time, the last one after the drain included."""
+    found: dict[int, list[int]] = {}
+    for when, _, pss in report.ledger.memory:
+        if pss:
+            found.setdefault(min(9, int(10 * when / report.plan.seconds)), []).append(pss)
+    return found
+
+
+def _settled(report: Report) -> list[float]:
+    """Its mean in each tenth with one and the same front: single samples move with what is in flight."""
     return [
-        sample
-        for sample in report.ledger.memory
-        if SETTLED * seconds <= sample[0] <= LAST * seconds and sample[2]
+        sum(found) / len(found)
+        for tenth, found in _tenths(report).items()
+        if SETTLED * 10 <= tenth < LAST * 10
     ]
 
 
 def _memory(report: Report) -> list[str]:
-    settled = [pss for _, _, pss in _settled(report)]
+    settled = _settled(report)
     if not settled:
         return ["no sample of the front's memory"]
     broken = []
     if max(settled) - min(settled) > report.plan.memory:
-        broken.append(f"the front's PSS went from {min(settled)} to {max(settled)} kB")
+        broken.append(f"the front's PSS went from {min(settled):.0f} to {max(settled):.0f} kB")
     last = report.ledger.memory[-1][2]
     if last > max(settled) + report.plan.memory:
         broken.append(f"the front's PSS is {last} kB in the end")

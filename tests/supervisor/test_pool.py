@@ -532,3 +532,14 @@ def test_a_restart_ends_with_the_pool() -> None:
     pool.take()
     pool.stop(urgent=False)
     assert Restarted("the pool is being stopped", ()) in pool.take()
+
+
+def test_a_want_that_a_successor_would_have_met_outlives_it() -> None:
+    """The front counts on what it asked for: with min-procs = 0 its request would wait for ever."""
+    pool = Pool("app", 0, 1)
+    pool.restart(0.0)  # nothing lives: it is tried whether one comes up
+    assert starts(pool) == ["app-0"]
+    pool.want(1, 0.1)
+    assert starts(pool) == [], "one is on its way"
+    pool.ended("app-0", "exit status 1", (), 0.2)
+    assert starts(pool) == ["app-1"]
