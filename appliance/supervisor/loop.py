@@ -105,10 +105,10 @@ class Loop:
                 # An earlier callback of this turn may have forgotten this descriptor.
                 if self._selector.get_map().get(key.fd) is key:
                     self._enter(key.data)
-            while self._timers and self._timers[0][0] <= self.now():
-                callback = heapq.heappop(self._timers)[2].callback
-                if callback is not None:
-                    self._enter(callback)
+            for timer in self._due():
+                # An earlier one of this turn may have cancelled it.
+                if timer.callback is not None:
+                    self._enter(timer.callback)
 
     def close(self) -> None:
         """Give the signals back to Python's defaults and release the descriptors."""
@@ -116,6 +116,13 @@ class Loop:
         self._selector.close()
         self._wake_reader.close()
         self._wake_writer.close()
+
+    def _due(self) -> list[Timer]:
+        """The timers of this turn. What they set, be it in the past, waits until descriptors had theirs."""
+        now, due = self.now(), []
+        while self._timers and self._timers[0][0] <= now:
+            due.append(heapq.heappop(self._timers)[2])
+        return due
 
     def _patience(self) -> float | None:
         while self._timers and self._timers[0][2].callback is None:

@@ -20,7 +20,7 @@ from appliance.supervisor.files import Watch
 from appliance.supervisor.guardian import Guardian
 from appliance.supervisor.leftovers import Record
 from appliance.supervisor.logs import Logs
-from appliance.supervisor.loop import Loop
+from appliance.supervisor.loop import READ, Loop
 from appliance.supervisor.opening import open_meant, write_file
 from tests.supervisor.conftest import Supervised
 from tests.supervisor.test_parts import in_child
@@ -72,6 +72,27 @@ def test_what_one_signal_raises_does_not_cost_the_next() -> None:
         return f"{signal.SIGUSR2 in seen} {len(reports)}"
 
     assert in_child(attempt) == "True 1"
+
+
+def test_a_timer_that_sets_itself_in_the_past_does_not_starve_descriptors() -> None:
+    def attempt() -> str:
+        loop = Loop(print)
+        reader, writer = os.pipe()
+        calls = 0
+
+        def again() -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 1:
+                os.write(writer, b"x")  # only now is the descriptor ready
+            loop.call_later(-1, again) if calls < 1000 else loop.stop()
+
+        loop.watch(reader, READ, loop.stop)
+        loop.call_later(0, again)
+        loop.run()
+        return str(calls)
+
+    assert in_child(attempt) == "2"
 
 
 def test_the_status_of_an_earlier_process_is_not_the_new_ones(tmp_path: Path) -> None:
