@@ -24,8 +24,6 @@ class Key:
     maximum: int = 2**31 - 1
     choices: tuple[str, ...] = ()
     ours: bool = False  # a lighttpd passes over it
-    refused: tuple[Any, ...] = ()
-    without_effect: str = ""
 
 
 _S, _I, _B, _L, _P = Type.STRING, Type.INTEGER, Type.BOOLEAN, Type.STRINGS, Type.PAIRS

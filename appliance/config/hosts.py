@@ -15,7 +15,7 @@ from typing import Any
 from appliance.config.checking import checked
 from appliance.config.confinement import file_mask, limits
 from appliance.config.diagnostic import Position, Report, nearest
-from appliance.config.host_keys import KEYS, Key
+from appliance.config.host_keys import KEYS
 from appliance.config.listener import check_socket_path
 from appliance.config.options import Type
 from appliance.config.pools import GatewayRule, Mode, PoolDefinition, Protocol
@@ -96,7 +96,10 @@ class Hosts:
             if name is None or name not in KEYS:
                 self._unknown(element)
                 continue
-            found = self._value(KEYS[name], element.value, element.position)
+            known = KEYS[name]
+            found = checked(
+                element.value, known.type, f'"{name}"', self._report, known.minimum, known.maximum
+            )
             given[name], places[name] = found, element.value.position
         if len(self._report.errors) > before:
             return None
@@ -124,16 +127,6 @@ class Hosts:
             return
         hint = nearest(element.key.replace("_", "-"), KEYS) or f"its keys are {', '.join(KEYS)}"
         self._report.error(element.position, f'a host has no key "{element.key}"', hint)
-
-    def _value(self, key: Key, value: Value, position: Position) -> Any:
-        found = checked(value, key.type, f'"{key.name}"', self._report, key.minimum, key.maximum)
-        if found is not None and found in key.refused:
-            self._report.error(value.position, f'"{key.name}" => "enable" is not supported yet')
-        if key.without_effect:
-            self._report.notice(
-                position, f'"{key.name}" has no effect here: {key.without_effect}', once=f"key {key.name}"
-            )
-        return found
 
     def _definition(
         self, given: dict[str, Any], places: dict[str, Position], protocol: Protocol

@@ -55,10 +55,12 @@ class Topic:
 
 def _entry(thing: Option | Key) -> Entry:
     if isinstance(thing, Option):
-        place, module = _PLACES[thing.scope], thing.module
+        place, module, remark = _PLACES[thing.scope], thing.module, _remark(thing)
+        without_effect, refuses = bool(thing.without_effect), bool(thing.refused)
         written = f"{thing.name} = {_value(thing)}"
     else:
-        place, module = "a host entry of fastcgi.server or scgi.server", ""
+        place, module, remark = "a host entry of fastcgi.server or scgi.server", "", ""
+        without_effect = refuses = False
         written = f'"{thing.name}" => {_value(thing)}'
     return Entry(
         thing.name,
@@ -69,9 +71,9 @@ def _entry(thing: Option | Key) -> Entry:
         place,
         "" if module in ALWAYS_LOADED else module,
         thing.ours,
-        _remark(thing),
-        bool(thing.without_effect),
-        bool(thing.refused),
+        remark,
+        without_effect,
+        refuses,
     )
 
 
@@ -121,7 +123,7 @@ def _value(thing: Option | Key) -> str:
     return example if colon else '"enable"'
 
 
-def _remark(thing: Option | Key) -> str:
+def _remark(thing: Option) -> str:
     if thing.without_effect:
         return f"Has no effect here: {thing.without_effect}."
     if not thing.refused:

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from appliance.config import OPTIONS, Configuration, ConfigurationError, Option, load
-from appliance.config.host_keys import KEYS, Key
+from appliance.config.host_keys import KEYS
 from appliance.config.options import MODULES, Type
 from appliance.config.reference import ENTRIES, TOPICS, suggestion
 from tests.box import program
@@ -20,7 +20,6 @@ from tests.box import program
 BUILDER = Path(__file__).resolve().parent.parent.parent / "build" / "options_page.py"
 SAMPLES = {Type.STRING: '"/x"', Type.INTEGER: "7", Type.STRINGS: '( "/x" )', Type.PAIRS: '( "/x" => "/y" )'}
 ALL = 'server.modules = ( "' + '", "'.join(sorted(MODULES)) + '" )\n'
-THINGS: list[Option | Key] = [*OPTIONS.values(), *KEYS.values()]
 
 
 def builder() -> ModuleType:
@@ -33,13 +32,9 @@ def builder() -> ModuleType:
     return module
 
 
-def setting(thing: Option | Key, value: str) -> Configuration:
-    """A configuration that sets one option or key."""
-    if isinstance(thing, Option):
-        return load(f"{ALL}{thing.name} = {value}", "t")
-    return load(
-        f'{ALL}fastcgi.server = ( "/" => (( "socket" => "/run/a.sock", "{thing.name}" => {value} )) )', "t"
-    )
+def setting(option: Option, value: str) -> Configuration:
+    """A configuration that sets one option."""
+    return load(f"{ALL}{option.name} = {value}", "t")
 
 
 def switch(value: bool) -> str:
@@ -47,28 +42,30 @@ def switch(value: bool) -> str:
 
 
 @pytest.mark.holds("what is refused")
-@pytest.mark.parametrize("thing", [thing for thing in THINGS if thing.refused], ids=lambda thing: thing.name)
-def test_what_is_not_supported_is_refused_and_its_default_is_not(thing: Option | Key) -> None:
-    for value in thing.refused:
+@pytest.mark.parametrize(
+    "option", [option for option in OPTIONS.values() if option.refused], ids=lambda option: option.name
+)
+def test_what_is_not_supported_is_refused_and_its_default_is_not(option: Option) -> None:
+    for value in option.refused:
         refused = (
-            SAMPLES[thing.type] if value == "*" else switch(value) if isinstance(value, bool) else str(value)
+            SAMPLES[option.type] if value == "*" else switch(value) if isinstance(value, bool) else str(value)
         )
         with pytest.raises(ConfigurationError, match="is not supported yet"):
-            setting(thing, refused)
-    if isinstance(thing.default, bool):
-        setting(thing, switch(thing.default))
+            setting(option, refused)
+    if isinstance(option.default, bool):
+        setting(option, switch(option.default))
 
 
 @pytest.mark.holds("what has no effect")
 @pytest.mark.parametrize(
-    "thing", [thing for thing in THINGS if thing.without_effect], ids=lambda thing: thing.name
+    "option", [option for option in OPTIONS.values() if option.without_effect], ids=lambda option: option.name
 )
-def test_what_has_no_effect_says_so_with_the_reason(thing: Option | Key) -> None:
-    sample = '( "x" => "enable" )' if thing.type is Type.SWITCHES else SAMPLES.get(thing.type, switch(True))
-    if thing.type is Type.INTEGER:
-        sample = str(min(7, thing.maximum))
-    (notice,) = setting(thing, sample).notices
-    assert f"has no effect here: {thing.without_effect}" in notice.reason
+def test_what_has_no_effect_says_so_with_the_reason(option: Option) -> None:
+    sample = '( "x" => "enable" )' if option.type is Type.SWITCHES else SAMPLES.get(option.type, switch(True))
+    if option.type is Type.INTEGER:
+        sample = str(min(7, option.maximum))
+    (notice,) = setting(option, sample).notices
+    assert f"has no effect here: {option.without_effect}" in notice.reason
 
 
 def test_every_option_and_key_is_there_once() -> None:
