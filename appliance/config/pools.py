@@ -83,7 +83,10 @@ class PoolDefinition:
     def recycles(self) -> bool:
         """Whether the application may end a kept connection between two requests, by rules of its own."""
         if self.spawned:
-            return dict(self.environment).get("PHP_FCGI_MAX_REQUESTS", "0") not in ("", "0")
+            # Who has it copied has set it; what to, only the supervisor's environment knows.
+            copied = "PHP_FCGI_MAX_REQUESTS" in (self.copy_environment or ())
+            given = dict(self.environment).get("PHP_FCGI_MAX_REQUESTS", "copied" if copied else "0")
+            return given not in ("", "0")
         return self.keep_connections > 0
 
 

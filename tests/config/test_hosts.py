@@ -321,6 +321,9 @@ def test_keys_for_hosts_that_somebody_else_starts() -> None:
     assert found.recycles and not pool('"socket" => "/a"').recycles
     recycling = '"bin-environment" => ( "PHP_FCGI_MAX_REQUESTS" => "50" )'
     assert pool(f'"socket" => "/a", "bin-path" => "/bin/app", {recycling}').recycles
+    copying = '"socket" => "/a", "bin-path" => "/a", "bin-copy-environment" => ( "PHP_FCGI_MAX_REQUESTS" )'
+    assert pool(copying).recycles
+    assert not pool(f'{copying}, "bin-environment" => ( "PHP_FCGI_MAX_REQUESTS" => "0" )').recycles
     spawned = '"socket" => "/a", "bin-path" => "/a"'
     assert "watched anyway" in refusal(f'"/" => (( {spawned}, "check" => "/b" ))')
     assert "it keeps one for" in refusal(
