@@ -77,6 +77,7 @@ def test_the_request_of_a_killed_process_is_a_logged_502(box: Box, place: Path) 
 
 def test_kill_the_front(trac: Box) -> None:
     assert trac.get("/wiki").status == 200
+    until(lambda: len(trac.application_pids()) == 2, 20, "not both are up", trac.log)
     before = set(trac.application_pids())
     load = Load(trac.address, "/wiki", 4)
     until(lambda: len(load.outcomes) > 10)
@@ -135,6 +136,7 @@ def test_kill_the_outer_process_of_an_application(box: Box, projects: Projects) 
 
 def test_kill_the_template(trac: Box) -> None:
     assert trac.get("/wiki").status == 200
+    until(lambda: len(trac.application_pids()) == 2, 20, "not both are up", trac.log)
     before = set(trac.application_pids())
     load = Load(trac.address, "/wiki", 2)
     old = trac.kill_template()
