@@ -62,7 +62,7 @@ class Report:
             f"kept connection closed before an answer, not run  {len(ledger.closed)}",
             f"processes killed  {len(ledger.killed)}, requests that failed with them  {len(ledger.failed)}",
             f"reloads       {ledger.reloads}",
-            f"PSS of the front, settled  {memory}; all samples, in MB: {self._series()}",
+            f"PSS of the front (anonymous memory), settled  {memory}; all samples, in MB: {self._series()}",
             f"descriptors of the front after the drain  {len(self.front)}",
             *(f"BROKEN: {text}" for text in self.broken),
             "everything holds" if not self.broken else f"{len(self.broken)} rules are broken",
@@ -171,7 +171,9 @@ def _watcher(box: Box, ledger: Ledger, started: float) -> Callable[[], float]:
 
 
 def _pss(pid: int) -> int:
-    return processes.memory(pid).get("Pss", 0)
+    # Without the pages of programs and libraries: of those every Python on the machine has its part, and
+    # ours grows when another one ends.
+    return processes.memory(pid).get("Pss_Anon", 0)
 
 
 def _drained(plan: Plan, box: Box, before: tuple[list[str], list[str]]) -> list[str]:
