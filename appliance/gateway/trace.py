@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
 from appliance.gateway import records, scgi
+from appliance.gateway.link import Phase
 from appliance.gateway.parties import Owner, Receiver, Timeouts
 from appliance.gateway.records import RESPONDER
-from appliance.gateway.upstream import Phase, Upstream
+from appliance.gateway.upstream import Upstream
 from appliance.gateway.wire import Wire
 from appliance.http.loop import Loop
 from appliance.http.spool import Spool

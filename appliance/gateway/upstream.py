@@ -1,85 +1,54 @@
-"""One connection to an application: connect, send a request, hand its answer on, and be kept or closed.
+"""One connection to an application and the request on it: sent, its answer handed on, kept or closed.
 
     CONNECTING → SENDING → RECEIVING → KEPT → SENDING → …
                     └──────────┴→ DISCARDING    nobody wants the answer any more: it is read and dropped
 
-Driven by readiness on the front's loop. It connects only when the head and the spooled body are at hand
-(libfcgi drops a connection that stays silent for two seconds) and reads while it still writes, so that an
-application which answers before it has read everything cannot block both sides. What the octets mean is the
-wire's business.
+Driven by readiness on the front's loop; opening it is the `link`'s part. It connects only when the head and
+the spooled body are at hand (libfcgi drops a connection that stays silent for two seconds) and reads while it
+still writes, so that an application which answers before it has read everything cannot block both sides. What
+the octets mean is the wire's business.
 """
 
 from __future__ import annotations
 
 import _socket
 import contextlib
-import enum
-import errno
 import os
 import socket
 
 from appliance.gateway.errors import ProtocolError
 from appliance.gateway.failure import Failure, Stage
+from appliance.gateway.link import Link, Phase
 from appliance.gateway.parties import Owner, Receiver, Timeouts
 from appliance.gateway.records import REQUEST_COMPLETE, RESPONDER
 from appliance.gateway.tunnel import Detached
 from appliance.gateway.wire import Wire
-from appliance.http.deadline import Deadline
-from appliance.http.loop import READ, WRITE, Loop, Watcher, guarded
+from appliance.http.loop import READ, WRITE, Loop, guarded
 from appliance.http.spool import Spool
-from appliance.http.wheel import Timer
 
 READ_SIZE = 65536
 BODY_PIECE = 65528  # octets of the body per record: with its head one round 64 KiB
-SILENT_SECONDS = 15  # of a machine somewhere else, until it is asked whether it lives
-BUSY_PAUSE = 0.05  # seconds between attempts while a backlog is full
 CHATTER = 1 << 18  # octets of the error stream in a row that count as progress
 DISCARD_OCTETS = 1 << 20
-
-
-class Phase(enum.Enum):
-    """What a connection is doing."""
-
-    CONNECTING = "connecting"
-    SENDING = "sending"
-    RECEIVING = "receiving"
-    KEPT = "kept"
-    DISCARDING = "discarding"
-    CLOSED = "closed"
-
 
 _STAGES = {Phase.CONNECTING: Stage.CONNECTING, Phase.SENDING: Stage.SENDING}
 
 
-class Upstream:
+class Upstream(Link):
     """See the module's text. `address` is a path for a unix socket, or (host, port)."""
 
     __slots__ = (
         "_accepted",
-        "_address",
         "_answered",
-        "_body",
         "_chatter",
-        "_deadline",
         "_decoder",
         "_discarded",
-        "_loop",
         "_offset",
-        "_out",
-        "_owner",
-        "_pause",
         "_paused",
-        "_phase",
         "_receiver",
         "_served",
-        "_socket",
-        "_timeouts",
-        "_watcher",
         "_wire",
         "ends",
-        "keep",
-        "patient",
-        "slot",
     )
 
     def __init__(
@@ -91,24 +60,11 @@ class Upstream:
         timeouts: Timeouts,
         keep: bool,
     ) -> None:
-        self._loop = loop
-        self._owner = owner
+        super().__init__(loop, owner, address, timeouts, keep)
         self._wire = wire
-        self._address = address
-        self._timeouts = timeouts
-        self.keep = keep  # ask the application to leave the connection open
         self.ends = True  # a request without a body is complete at once; False: `end_body` ends it
-        self.patient = True  # wait for room in a full backlog; False: the request can go elsewhere
-        self.slot: object = None  # the slot this connection serves; the owner's to use
         self._decoder = wire.decoder()
-        self._phase = Phase.CLOSED
-        self._socket: _socket.socket | None = None
-        self._watcher: Watcher  # from connect to close
-        self._deadline = Deadline(loop, self.on_deadline)
-        self._pause: Timer | None = None  # before the next attempt to connect
         self._receiver: Receiver | None = None
-        self._out: bytes | memoryview = b""
-        self._body: Spool | None = None
         self._offset = 0
         self._served = 0
         self._accepted = False
@@ -136,46 +92,9 @@ class Upstream:
             self._send()
         else:
             self._phase = Phase.CONNECTING
-            self._wait(self._timeouts.connect)
             self._connect()
-
-    def _connect(self) -> None:
-        if self._socket is None:
-            family = _socket.AF_UNIX
-            if not isinstance(self._address, str):
-                family = _socket.AF_INET6 if ":" in self._address[0] else _socket.AF_INET
-            try:
-                self._socket = _socket.socket(
-                    family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
-                )
-            except OSError as error:
-                self._fail(Stage.CONNECTING, error)
-                return
-            if family != _socket.AF_UNIX:
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if self.keep or not self._address[0].startswith(("127.", "::1")):
-                    _ask_for_signs_of_life(self._socket)
-            self._watcher = self._loop.watcher(self._socket.fileno(), self.on_ready)
-        try:
-            self._socket.connect(self._address)
-        except BlockingIOError as error:
-            if error.errno == errno.EINPROGRESS:
-                self._watcher.watch(WRITE)
-            elif not self.patient:
-                self._fail(Stage.CONNECTING, error)
-            else:
-                # A unix socket with a full backlog answers EAGAIN, and nothing tells when it has room.
-                self._pause = self._loop.call_later(BUSY_PAUSE, self.on_pause_over)
-            return
-        except OSError as error:
-            self._fail(Stage.CONNECTING, error)
-            return
-        self._connected()
-
-    @property
-    def is_reached(self) -> bool:
-        """Whether the application's side has accepted the connection, which is open."""
-        return self._phase is not Phase.CONNECTING and self._phase is not Phase.CLOSED
+            if self._phase is Phase.CONNECTING:  # a unix socket is mostly reached at once
+                self._wait(self._timeouts.connect)
 
     def _connected(self) -> None:
         self._phase = Phase.SENDING
@@ -250,17 +169,6 @@ class Upstream:
     def paused(self) -> bool:
         """It waits for its client."""
         return self._paused
-
-    @property
-    def local_port(self) -> int | None:
-        """Our port of a TCP connection; None: a unix socket, or none at all."""
-        if self._socket is None or isinstance(self._address, str):
-            return None
-        return int(self._socket.getsockname()[1])
-
-    def fileno(self) -> int:
-        """The descriptor, -1 if it is closed."""
-        return -1 if self._socket is None else self._socket.fileno()
 
     def asked(self) -> str:
         """What was asked, for the log."""
@@ -467,34 +375,11 @@ class Upstream:
         if receiver is not None:
             receiver.broken(Failure(stage, reason, number, timeout, accepted, answered, reused, local))
 
-    def _local_address(self) -> str:
-        """Our address on a connection over TCP; "" on a unix socket, or without one."""
-        if self._socket is None or isinstance(self._address, str):
-            return ""
-        try:
-            return str(self._socket.getsockname()[0])
-        except OSError:
-            return ""
-
-    def _wait(self, seconds: float) -> None:
-        """What is waited for now may take `seconds`; 0: any time."""
-        if seconds:
-            self._deadline.after(seconds)
-        else:
-            self._deadline.clear()
-
     @guarded
     def on_deadline(self) -> None:
         """A wait has become too long."""
         stage = _STAGES.get(self._phase, Stage.ANSWERING if self._answered else Stage.WAITING)
         self._fail(stage, None, reason=f"no progress while {stage.value}", timeout=True)
-
-    @guarded
-    def on_pause_over(self) -> None:
-        """Another attempt to connect to a socket whose backlog was full."""
-        self._pause = None
-        if self._phase is Phase.CONNECTING:
-            self._connect()
 
     def failed(self, trace: str) -> None:
         """A callback raised (the guard tells): this request fails, the slot is not lost."""
@@ -503,28 +388,3 @@ class Upstream:
         self._fail(Stage.ANSWERING if self._answered else Stage.WAITING, None, reason="an internal error")
         if kept:
             self._owner.lost(self)
-
-    def close(self) -> None:
-        """Close the socket; a second call does nothing."""
-        self._phase = Phase.CLOSED
-        self._deadline.close()
-        if self._pause is not None:
-            self._pause.cancel()
-            self._pause = None
-        sock, self._socket = self._socket, None
-        self._body = None
-        self._out = b""
-        if sock is not None:
-            self._watcher.close()
-            sock.close()
-
-
-def _ask_for_signs_of_life(sock: _socket.socket) -> None:
-    """A machine that is switched off says nothing more: have the kernel ask, and end the connection (tcp(7)).
-
-    Without it a request there would wait for ever, and a kept connection would be found dead by the next one.
-    """
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, SILENT_SECONDS)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, SILENT_SECONDS // 3)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)

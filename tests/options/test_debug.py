@@ -64,8 +64,8 @@ def test_the_table_of_hosts_elsewhere(box: Box, place: Path) -> None:
         path.write_text(path.read_text() + "fastcgi.debug = 1\n")
         box.reload()
         assert box.get("/app").status == 503
-    assert said(box, f"proc: 127.0.0.1 {port}  0 1 0 0 app")
-    assert said(box, "connecting: Connection refused")
+    until(lambda: said(box, f"proc: 127.0.0.1 {port}  0 1 0 0 app"), details=box.log)
+    until(lambda: said(box, "connecting: Connection refused"), details=box.log)
 
 
 def test_a_connection_that_takes_its_time(box: Box, place: Path) -> None:
