@@ -15,6 +15,7 @@ from appliance.gateway.wire import WIRES
 from appliance.http import loop as front_loop
 from appliance.http.spool import Spool
 from tests.simulation.clock import Clock, Loop, Timer
+from tests.simulation.rules import check_connections
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -125,7 +126,7 @@ class Connection(Upstream):
         self._queued = True
         self.request = request
         self.backend.backlog.append(self)
-        self.world.check_connections(self.backend)
+        check_connections(self.backend)
         self.backend.accept()
 
     def _arrive(self, request: str) -> None:

@@ -5,35 +5,22 @@ from __future__ import annotations
 import contextlib
 import random
 from collections import Counter
-from collections.abc import Callable
 from typing import Any, cast
 
 from appliance.config import PoolDefinition
-from appliance.front import desk as front_desk
-from appliance.front.dispatch import Dispatch
-from appliance.front.groups import Group
-from appliance.gateway.upstream import Upstream
-from appliance.handlers.call import Call
-from appliance.http import loop as front_loop
-from appliance.http.response import Response
 from appliance.http.spool import Spool
-from appliance.pool.slots import Slot
-from appliance.pool.slots import State as SlotState
-from appliance.supervisor import applications, loop, pool
+from appliance.supervisor import applications, loop
 from appliance.supervisor.channel import Message
 from appliance.supervisor.conversation import Conversation
 from appliance.supervisor.front import Front
-from appliance.supervisor.identity import current
 from appliance.supervisor.stuck import Stuck
-from tests.simulation.backend import Backend, Connection
-from tests.simulation.clock import Clock, Line, Loop
+from tests.simulation.applications import Applications
+from tests.simulation.backend import Backend
+from tests.simulation.clock import Clock, Loop
+from tests.simulation.front import Exchange, SimulatedFront
+from tests.simulation.rules import Broken, check, settled
 
-DRAIN_LIMIT = 30.0
 DELAYS = (0.0, 0.001, 0.02, 0.5)
-
-
-class Broken(AssertionError):
-    """A rule does not hold."""
 
 
 class Log:
@@ -56,206 +43,6 @@ class Log:
     def traced(self, text: str) -> None: ...
 
     def write(self, level: str, who: str, text: str) -> None:
-        self.world.note(f"{who}: {text}")
-
-
-class Desk(front_desk.Desk):
-    """The real one on simulated connections."""
-
-    def __init__(self, world: World, front: SimulatedFront) -> None:
-        self.world = world
-        self.front = front
-        super().__init__(world.definition, cast(front_loop.Loop, front.loop), world.log, front.tell)
-
-    def connection(self, slot: Slot) -> Upstream:
-        upstream = slot.connection
-        if not isinstance(upstream, Upstream):
-            backend = self.world.backends[slot.process.name]
-            made = Connection(self.world, self.front.loop, self, backend, self._timeouts, slot.process.capped)
-            made.slot = slot
-            slot.connection = made
-            self.front.connections.append(made)
-            return made
-        return upstream
-
-
-class Exchange:
-    """A client's request as `Call` sees it."""
-
-    def __init__(self, world: World, front: SimulatedFront, name: str, method: str) -> None:
-        self.world = world
-        self.front = front
-        self.name = name
-        self.method = method
-        self.shown = name
-        self.environment: dict[str, str] = {}
-        self.request = self
-        self.on_gone: Callable[[], None] | None = None
-        self.status = 0  # 0: waits; 499: the client left; 599: its front died
-        self.begun = world.clock.time
-
-    def receive_body(self, done: Callable[[Spool], None]) -> None:
-        done(Spool("/nowhere"))
-
-    def respond(self, response: Response) -> None:
-        if self.status == 0:
-            self.end(response.status)
-
-    def end(self, status: int) -> None:
-        self.status = status
-        self.front.exchanges.discard(self)
-        self.world.note(f"{self.name} ends with {status}")
-
-    def leave(self) -> None:
-        """The client goes."""
-        if self.status == 0:
-            self.end(499)
-            self.world.left.add(self.name)
-            on_gone, self.on_gone = self.on_gone, None
-            if on_gone is not None:
-                on_gone()
-
-    # What `Call` wants of a host: parameters that name the request.
-
-    def encode(self, *_: object) -> bytes:
-        return self.name.encode()
-
-
-class SimulatedFront:
-    """One front process."""
-
-    def __init__(self, world: World, generation: int) -> None:
-        self.world = world
-        self.loop = Loop(world.clock)
-        self.exchanges: set[Exchange] = set()
-        self.connections: list[Connection] = []
-        self.up = Line(world.clock, world.delay)
-        self.down = Line(world.clock, world.delay)
-        self.leaving = False
-        self.record = Front(
-            generation, generation, cast(Any, world), cast(Any, None), cast(Any, None), world.clock.time,
-            lambda: None, lambda reason: None,
-        )  # fmt: skip
-        self.desk = Desk(world, self)
-        self.dispatch = Dispatch({world.definition.name: Group(self.desk)}, world.log)
-
-    def tell(self, message: Message) -> None:
-        """To the supervisor."""
-        if self.loop.alive:
-            self.up.send(lambda: self.world.told(self, message))
-
-    def hear(self, message: Message) -> None:
-        """From the supervisor."""
-        self.world.note(f"front-{self.record.generation} hears {message}")
-        if message["type"] == "drain":
-            self.leave(self.world.clock.time + DRAIN_LIMIT)
-        else:
-            self.dispatch.told(message)
-
-    def begin(self, name: str, method: str) -> Exchange:
-        """A request arrives."""
-        exchange = Exchange(self.world, self, name, method)
-        self.exchanges.add(exchange)
-        host = cast(Any, _Host(self.world.definition, self.desk, exchange))
-        Call(cast(Any, exchange), cast(Any, self.world), host, cast(Any, None)).begin()
-        return exchange
-
-    def leave(self, until: float) -> None:
-        """As `front.server` does it."""
-        self.leaving = True
-        self.dispatch.drain(0)
-        if self.exchanges and self.world.clock.time < until:
-            self.loop.call_later(0.1, lambda: self.leave(until))
-            return
-        for exchange in list(self.exchanges):
-            exchange.leave()
-        self.dispatch.drain(0)
-        self.tell({"type": "drained"})
-        self.world.front_ended(self)
-
-    def die(self) -> None:
-        """All its connections end; its clients see it."""
-        self.loop.alive = False
-        for exchange in list(self.exchanges):
-            exchange.end(599)
-        for connection in self.connections:
-            connection.close()
-
-
-class _Host:
-    """A host of a rule, for one request."""
-
-    def __init__(self, definition: PoolDefinition, desk: Desk, parameters: Exchange) -> None:
-        self.definition = definition
-        self.desk = desk
-        self.parameters = parameters
-
-
-class _Output:
-    """Of an application: it says nothing."""
-
-    last: tuple[str, ...] = ()
-
-    def read(self) -> bool:
-        return False
-
-
-class Applications(applications.Applications):
-    """The real shell, where it starts and ends processes of the simulation."""
-
-    def __init__(self, world: World, around: applications.Surroundings) -> None:
-        self.world = world
-        super().__init__(world.definition, current(), current(), around)
-
-    def _start(self, process: str) -> None:
-        world = self.world
-        self.processes[process] = applications.Application(
-            process, f"unix:/{process}", f"/{process}", cast(Any, _Output()), world.clock.time
-        )
-        if world.random.random() < 0.5:
-            self._comes(process)
-        else:
-            world.clock.at(world.clock.time + world.random.random() * 0.5, lambda: self._comes(process))
-
-    def _comes(self, process: str) -> None:
-        world = self.world
-        if process not in self.processes:
-            return
-        if world.clock.time < world.broken_until:
-            if world.random.random() < 0.5:
-                self._not_started(process, "it is broken", ())
-                return
-            world.clock.at(world.clock.time + world.random.random(), lambda: world.kill(process))
-        world.spawn(process)
-        self.processes[process].pid = world.backends[process].pid
-        if self.policy.states().get(process) is pool.State.ENDING:
-            self._end(process, urgent=False)
-            return
-        self.policy.up(process, world.clock.time)
-        self._act()
-
-    def _prove(self, process: str) -> None:
-        world = self.world
-        fails = not world.calm and world.random.random() < 0.1
-
-        def proved() -> None:
-            if process in self.processes:
-                if fails:
-                    self.policy.unproven(process, "it does not answer")
-                else:
-                    self.policy.proven(process, world.clock.time)
-                self._act()
-
-        world.clock.at(world.clock.time + world.random.random() * 0.3, proved)
-
-    def _end(self, process: str, *, urgent: bool) -> None:
-        known = self.processes.get(process)
-        if known is not None and known.pid is not None:
-            self.world.end(process, urgent)
-
-    def _put_away(self, application: applications.Application) -> None: ...
-
-    def _log(self, who: str, level: str, text: str) -> None:
         self.world.note(f"{who}: {text}")
 
 
@@ -436,10 +223,6 @@ class World:
         if alive:
             self.kill(self.random.choice(alive))
 
-    def check_connections(self, backend: Backend) -> None:
-        if backend.children is not None and backend.open > backend.children:
-            raise Broken(f"{backend.name} has {backend.open} connections and {backend.children} slots")
-
     def sent(self, request: str) -> None:
         """The front gives a request to a process."""
         if request in self.left:
@@ -495,12 +278,12 @@ class World:
         for _ in range(chance.randrange(10, 60)):
             self.clock.run(self.clock.time + chance.choice((0.0, 0.01, 0.1, 0.1, 1.0, 3.0)) * chance.random())
             (chance.choice(accidents) if accidents and chance.random() < 0.25 else self.burst)()
-            self.check()
+            check(self)
         self.calm = True
         self.broken_until = 0.0
         # Longer than any pause of a crash loop, any drain, any request and any timeout.
         self.clock.run(self.clock.time + 120)
-        self.settled()
+        settled(self)
         for _ in range(3):
             before = len(self.exchanges)
             for _ in range(3):
@@ -511,74 +294,7 @@ class World:
             if answers != [200] * 3:
                 raise Broken(f"when all is calm the answers are {answers}")
         self.clock.run(self.clock.time + 40)
-        self.settled()
-
-    def check(self) -> None:
-        """What holds at any time."""
-        for backend in self.backends.values():
-            if backend.alive:
-                self.check_connections(backend)
-        for front in self.living.values():
-            desk = front.desk.pool
-            room = [
-                process.name
-                for process in desk.processes.values()
-                if not process.retiring
-                and process.disabled_until < self.clock.time - 0.2  # a look at the clock later
-                and process.rank() is not None
-            ]
-            if front.loop.alive and desk.waiting and room:
-                raise Broken(f"{desk.waiting} requests wait, and {room} have room")
-        states = self.applications.policy.states()
-        live = sum(state in (pool.State.STARTING, pool.State.RUNNING) for state in states.values())
-        # One that is to be followed, or goes on until it is spent, lives beside its successor.
-        if live > self.definition.max_procs + 2:
-            raise Broken(f"{live} processes are live")
-
-    def settled(self) -> None:
-        """What holds when everything has drained; with max-age there is always somebody in between."""
-        for _ in range(100 if self.definition.max_age else 1):
-            try:
-                self._settled()
-            except Broken as error:
-                last = error
-                self.clock.run(self.clock.time + 0.37)
-            else:
-                return
-        raise last
-
-    def _settled(self) -> None:
-        self.check()
-        waiting = [exchange.name for exchange in self.exchanges if exchange.status == 0]
-        if waiting:
-            raise Broken(f"forgotten: {waiting}")
-        if self.restarts:
-            raise Broken(f"{self.restarts} restarts have no outcome")
-        if len(self.living) != 1 or self.current is None:
-            raise Broken(f"fronts: {list(self.living)}")
-        states = self.applications.policy.states()
-        if set(states.values()) - {pool.State.RUNNING}:
-            raise Broken(f"not all processes run: {states}")
-        if len(states) < self.definition.min_procs:
-            raise Broken(f"too few processes: {states}")
-        alive = {name for name, backend in self.backends.items() if backend.alive}
-        if alive != set(states):
-            raise Broken(f"the supervisor knows {states}, there are {alive}")
-        known = self.current.desk.pool.processes
-        if set(known) != set(states):
-            raise Broken(f"the front knows {list(known)}, the supervisor {states}")
-        for name, process in known.items():
-            if process.in_use:
-                raise Broken(f"slots of {name} are in use: {process.in_use}")
-            if self.definition.slots is not None:
-                if process.size != self.definition.slots:
-                    raise Broken(
-                        f"{process.size} slots of {name} are left, {self.definition.slots} there were"
-                    )
-                if self.applications.leases.holders(name) != {self.current.record.generation: process.size}:
-                    raise Broken(f"the ledger says {self.applications.leases.holders(name)} of {name}")
-            if any(slot.state is SlotState.ABANDONED for slot in process.kept + process.free):
-                raise Broken(f"an abandoned slot of {name} is free")
+        settled(self)
 
     def spool(self) -> Spool:
         return Spool("/nowhere")
