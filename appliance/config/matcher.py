@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from appliance.config.condition import Condition, Network, Subject, Test, reader
-from appliance.config.regex import search
 from appliance.config.settings import Settings
 
 __all__ = ["Block", "Matcher", "Subject"]
@@ -207,7 +206,7 @@ _LOOKED_UP: dict[str, Callable[[Callable[[Subject], str], dict[str, int]], Calla
 def _trial(test: Test) -> Callable[[Subject], bool]:
     read, value = reader(test.field), test.value
     if isinstance(value, re.Pattern):
-        return lambda subject: search(value, read(subject)) is not None
+        return lambda subject: value.search(read(subject)) is not None
     if isinstance(value, str):
         raise TypeError(f"{test} is found by lookup")
     return lambda subject: _inside(read(subject), value)

@@ -1,9 +1,8 @@
 """Regular expressions of a configuration: PCRE, as lighttpd has it, put into the words of Python's `re`.
 
 What the two read alike is passed on; what has another spelling is translated; what `re` cannot do is
-refused with the reason, never read as something else. A subject longer than LONGEST_SUBJECT does not
-match: the time of a bad expression stays bounded (lighttpd has PCRE's match limit for that, with the same
-outcome).
+refused with the reason, never read as something else. A subject is searched however long it is: it comes
+from the head of a request, which has its limit, and what protects a path must not end where a path is long.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import re
 import warnings
 from dataclasses import dataclass
 
-LONGEST_SUBJECT = 4096  # characters; a longer path could not name a file either (PATH_MAX)
 _LONGEST_PATTERN = 8192
 
 _ESCAPES = {
@@ -111,11 +109,6 @@ def _alternatives(pattern: str) -> bool:
             return "|" in pattern
         offset += 1
     return False
-
-
-def search(pattern: re.Pattern[str], subject: str) -> re.Match[str] | None:
-    """Look for the pattern anywhere in the subject; a subject that is too long does not match."""
-    return pattern.search(subject) if len(subject) <= LONGEST_SUBJECT else None
 
 
 def translate(pattern: str) -> str:

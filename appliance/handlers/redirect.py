@@ -7,7 +7,6 @@ either.
 from __future__ import annotations
 
 from appliance.config import Settings
-from appliance.config.regex import search
 from appliance.handlers.exchange import Exchange, Handler, Outcome
 from appliance.handlers.substitution import compiled
 from appliance.http.response import Response
@@ -25,7 +24,7 @@ def build(settings: Settings, services: object) -> Handler | None:
         request = exchange.request
         subject = normalized(request.path, request.query)
         for pattern, template in rules:
-            match = search(pattern, subject)
+            match = pattern.search(subject)
             if match is not None:
                 if template is None:
                     return None

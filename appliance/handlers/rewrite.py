@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Protocol
 
 from appliance.config import Settings
-from appliance.config.regex import search
 from appliance.handlers import physical
 from appliance.handlers.exchange import AGAIN, Exchange, Handler, Log, Outcome
 from appliance.handlers.physical import Kind, Resolver
@@ -59,7 +58,7 @@ def _handler(settings: Settings, services: Services, once: tuple[str, ...], repe
             return None
         subject = normalized(request.path, request.query)
         for number, (pattern, template) in enumerate(rules):
-            match = search(pattern, subject)
+            match = pattern.search(subject)
             if match is None:
                 continue
             if template is None:
@@ -74,7 +73,9 @@ def _handler(settings: Settings, services: Services, once: tuple[str, ...], repe
             try:
                 target = parse_target(made.encode("ascii"))
             except BadTarget as bad:
-                return _failed(log, request, f"to {made!r} by {pattern.pattern}: {bad.reason}", bad.status)
+                return _failed(
+                    log, request, f"to {made[:512]!r} by {pattern.pattern}: {bad.reason}", bad.status
+                )
             request.path, request.query = target.path, target.query
             request.rewritten = Rewritten(made.encode("ascii"), times, number < first_repeated)
             return AGAIN

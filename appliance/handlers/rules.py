@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from appliance.config import GatewayRule, PoolDefinition, Settings
 from appliance.config.pools import Mode
-from appliance.config.regex import compile_pattern, search
+from appliance.config.regex import compile_pattern
 from appliance.gateway.environment import Split, split_match, split_physical, split_prefix
 from appliance.handlers.hosts import Hosts
 
@@ -35,7 +35,7 @@ class Rule:
         self.needle = "" if pattern is not None else key  # what every path has that this rule takes
         self.takes: Callable[[str], bool]  # whether this rule takes a path
         if pattern is not None:
-            self.takes = lambda path: search(pattern, path) is not None
+            self.takes = lambda path: pattern.search(path) is not None
         elif key.startswith("/"):
             self.takes = lambda path: path.startswith(key)  # as a string, not by segments
         else:
@@ -55,7 +55,7 @@ class Rule:
     def split(self, definition: PoolDefinition, path: str, root: str) -> Split:
         """How a path that no file was looked for divides into script and rest."""
         if self._pattern is not None:
-            found = search(self._pattern, path)
+            found = self._pattern.search(path)
             if found is not None:
                 return split_match(definition, found.end(), path, root)
         return split_prefix(definition, self._key, path, root)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from urllib.parse import quote, unquote
 
 from appliance.config.condition import Network, Test, reader
-from appliance.config.regex import compile_pattern, search
+from appliance.config.regex import compile_pattern
 from appliance.config.url_rules import UrlRule
 from appliance.http.request import Request
 from appliance.http.target import encode_path, encode_query
@@ -81,7 +81,7 @@ def _condition_group(number: int, condition: Test | None) -> Part:
         group = _group(number)
 
         def part(match: Match, request: Request, before: str) -> str:
-            found = search(value, read(request))
+            found = value.search(read(request))
             return group(found, request, before) if found is not None else ""
 
         return part

@@ -13,6 +13,9 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
+LONGEST = 65536
+"""Octets of a target: what a rewrite may make of one is bounded as well."""
+
 _CONTROLS = re.compile(rb"[\x00-\x20\x7f]")
 _DECODED_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _IRREGULAR = re.compile(r"//|/\.")  # what a path in its final form can only contain in names such as ".git"
@@ -40,6 +43,8 @@ class BadTarget(Exception):
 
 def parse_target(target: bytes) -> Target:
     """Take a target apart. Raises BadTarget with the status to answer."""
+    if len(target) > LONGEST:
+        raise BadTarget(414, f"the request target is longer than {LONGEST} octets")
     if _CONTROLS.search(target):
         raise BadTarget(400, "the request target contains a blank or a control character")
     authority: bytes | None = None
