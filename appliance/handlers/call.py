@@ -146,10 +146,13 @@ class Call:
         desk = self._host.desk
         if self._retries or (desk.wary and not is_unchanging(self._exchange.request.method)):
             desk.renew(slot)
-        self._upstream = desk.connection(slot)
+        self._upstream = self._connection(slot)
         if self._route is not None:
             self._upstream.patient = not self._route.has_more
         self._upstream.ask(self, self._parameters, self._body, self.role)
+
+    def _connection(self, slot: Slot) -> Upstream:
+        return self._host.desk.connection(slot)
 
     def expired(self) -> None:
         """We waited for queue-timeout."""

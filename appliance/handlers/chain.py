@@ -76,6 +76,11 @@ class Transaction:
         self.environment: dict[str, str] = {}
         self.on_gone: Callable[[], None] | None = None
 
+    @property
+    def is_answered(self) -> bool:
+        """There is an answer, or nobody to answer any more."""
+        return self._answered
+
     # The connection's side
 
     def start(self) -> None:

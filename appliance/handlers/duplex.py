@@ -16,6 +16,7 @@ from typing import cast
 from appliance.gateway.answer import AnswerHead
 from appliance.gateway.environment import Split
 from appliance.gateway.tunnel import Tunnel
+from appliance.gateway.upstream import Upstream
 from appliance.handlers.call import Call
 from appliance.handlers.chain import Transaction
 from appliance.handlers.exchange import Exchange
@@ -59,16 +60,17 @@ class DuplexCall(Call):
             self._transaction.tell_half_close(self._half_closed)
         super()._enter()
 
-    def granted(self, slot: Slot) -> None:
-        """Our turn."""
+    def _connection(self, slot: Slot) -> Upstream:
+        upstream = super()._connection(slot)
         if self._protocol:
-            upstream = self._host.desk.connection(slot)
             upstream.ends = upstream.keep = False
-        super().granted(slot)
+        return upstream
 
     def _half_closed(self) -> None:
         """The client is done sending."""
         upstream, tunnel = self._upstream, self._tunnel
+        if upstream is None and self._transaction.is_answered:
+            return  # no application was told, and none is left to tell
         if tunnel is None and (upstream is None or not upstream.half_close()):
             self._exchange.call_later(AGAIN_SECONDS, self._half_closed)
 

@@ -6,10 +6,13 @@ import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from appliance.gateway.records import END_REQUEST, STDIN, STDOUT, record
+from appliance.handlers.duplex import DuplexCall
 from tests.box import Box
 
 END = record(END_REQUEST, bytes(8))
@@ -98,3 +101,24 @@ def test_half_a_body_is_no_request(box: Box, listener: socket.socket) -> None:
     listener.settimeout(0.2)
     with pytest.raises(TimeoutError):
         listener.accept()
+
+
+def test_nobody_is_told_after_the_answer() -> None:
+    """A call that was answered before it reached an application (a full queue, a host that is down) is over."""
+    later: list[Any] = []
+    exchange: Any = SimpleNamespace(
+        request=SimpleNamespace(version="HTTP/1.0", content_length=0),
+        is_answered=False,
+        call_later=lambda seconds, callback: later.append(callback),
+    )
+    host: Any = SimpleNamespace(
+        definition=SimpleNamespace(name="pool", x_sendfile=False, protocol="fastcgi", tcp_fin_propagate=True)
+    )
+    scope: Any = None
+    split: Any = None
+    call = DuplexCall(exchange, scope, host, split)
+    call._half_closed()
+    assert len(later) == 1
+    exchange.is_answered = True
+    later.pop()()
+    assert not later

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from appliance.gateway.records import END_REQUEST, STDIN, STDIN_END, STDOUT, record
 from tests.box import Box
 from tests.gateway.web_socket import WebSocketApplication
 from tests.http_client import Answer, Wire
@@ -299,3 +301,37 @@ def _masked(data: bytes, *, text: bool = False) -> bytes:
 def _resident(pid: int) -> int:
     """Octets of memory that a process has at the moment."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+
+
+def test_a_dead_kept_connection(tmp_path: Path) -> None:
+    """The handshake goes out again on a new one as it was: without an end of its input."""
+    with socket.socket(socket.AF_UNIX) as listener, Box(tmp_path / "box") as box:
+        listener.bind(str(tmp_path / "a.sock"))
+        listener.listen(8)
+        listener.settimeout(10)
+        box.serve(
+            f'server.document-root = "{tmp_path}"\nserver.modules = ("mod_fastcgi")\n'
+            f'fastcgi.server = ("/" => (("socket" => "{tmp_path}/a.sock", "check-local" => "disable",\n'
+            '  "upgrade" => "enable", "keep-connections" => 1)))\n'
+        )
+        with box.wire() as wire:
+            wire.request("GET", "/first")
+            kept, _ = listener.accept()
+            kept.settimeout(10)
+            while not kept.recv(65536).endswith(STDIN_END):
+                pass
+            kept.sendall(record(STDOUT, b"\r\nfirst") + record(END_REQUEST, bytes(8)))
+            assert wire.answer().body == b"first"
+            wire.send(_handshake())
+            kept.recv(1)
+            kept.close()  # with octets that nobody has read: a reset
+            fresh, _ = listener.accept()
+            with fresh:
+                fresh.settimeout(10)
+                asked = fresh.recv(65536)
+                assert asked[10] == 0  # flags: the connection is not kept
+                assert not asked.endswith(STDIN_END)
+                fresh.sendall(record(STDOUT, b"Status: 101\r\nUpgrade: websocket\r\n\r\n"))
+                assert wire.any_answer().status == 101
+                wire.send(b"hello")
+                assert fresh.recv(65536) == record(STDIN, b"hello")
