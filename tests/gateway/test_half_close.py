@@ -104,7 +104,7 @@ def test_half_a_body_is_no_request(box: Box, listener: socket.socket) -> None:
 
 
 def test_nobody_is_told_after_the_answer() -> None:
-    """A call that was answered before it reached an application (a full queue, a host that is down) is over."""
+    """A call is over if it was answered without an application: a full queue, a host that is down."""
     later: list[Any] = []
     exchange: Any = SimpleNamespace(
         request=SimpleNamespace(version="HTTP/1.0", content_length=0),

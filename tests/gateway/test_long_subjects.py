@@ -17,7 +17,9 @@ $HTTP["host"] == "rewrite" { url.rewrite-once = ("^/private/" => "/public.txt") 
 $HTTP["host"] == "redirect" { url.redirect = ("^/private/" => "/public.txt") }
 $HTTP["host"] == "condition" { $HTTP["url"] =~ "^/(private|secret)/" { url.access-deny = ("") } }
 $HTTP["host"] == "authorizer" {
-  fastcgi.server = ("~^/private/" => (("socket" => "SOCKET", "mode" => "authorizer", "check-local" => "disable")))
+  fastcgi.server = ("~^/private/" => ((
+    "socket" => "SOCKET", "mode" => "authorizer", "check-local" => "disable"
+  )))
 }
 """
 
