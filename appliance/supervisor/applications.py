@@ -11,35 +11,25 @@ import itertools
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Protocol
 
 from appliance.config import PoolDefinition
 from appliance.errors import UserError
-from appliance.report.error_log import ErrorLog
-from appliance.supervisor import environment, pool
-from appliance.supervisor.addresses import Addresses
-from appliance.supervisor.children import Children, Steps
-from appliance.supervisor.confinement import confinement
-from appliance.supervisor.executable import find_program, refuse_command_line_php
+from appliance.supervisor import pool
+from appliance.supervisor.actions import Announce, End, Gone, Prove, Restarted, Retire, Start, State, Tell
+from appliance.supervisor.children import Steps
 from appliance.supervisor.identity import Identity
 from appliance.supervisor.leases import Leases
-from appliance.supervisor.loop import READ, Loop, Timer
+from appliance.supervisor.loop import READ, Timer
 from appliance.supervisor.memory import Scales
 from appliance.supervisor.output import Output
-from appliance.supervisor.processes import (
-    Launch,
-    describe_exit,
-    describe_failure,
-    launch,
-    parent,
-    start_time,
-)
+from appliance.supervisor.processes import Launch, describe_failure, launch, parent, start_time
+from appliance.supervisor.program import Program
 from appliance.supervisor.proof import Proof
 from appliance.supervisor.restarts import Restarts
+from appliance.supervisor.surroundings import Surroundings
 from appliance.supervisor.template import Template
 
 
@@ -60,38 +50,6 @@ class Application:
     """Not ours: it served the address before we came."""
 
 
-class Audience(Protocol):
-    """Who is told what happens in a pool."""
-
-    def announce(self, applications: Applications, process: str) -> None:
-        """It may be used."""
-
-    def retire(self, applications: Applications, process: str) -> None:
-        """It gets no new request."""
-
-    def gone(self, applications: Applications, process: str, reason: str, stderr: tuple[str, ...]) -> None:
-        """It is dead."""
-
-    def tell(self, applications: Applications, state: str, reason: str) -> None:
-        """The pool is in another state."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all pools of a supervisor share."""
-
-    loop: Loop
-    children: Children
-    addresses: Addresses
-    log: ErrorLog
-    audience: Audience
-    inherited: Mapping[str, str]
-    open_files: tuple[int, int]
-    """RLIMIT_NOFILE as we found it: programs that use select() cannot live with ours."""
-    graceful_limit: float
-    serials: dict[str, Iterator[int]] = field(default_factory=dict)
-
-
 class Applications:
     """One pool at work."""
 
@@ -105,9 +63,7 @@ class Applications:
         self.leases = Leases()
         self.processes: dict[str, Application] = {}
         self._around = around
-        self._confinement = confinement(definition)
-        self._program = find_program(definition.command, f"the pool {definition.name!r}", identity.root)
-        self._refuse_wrong_php()
+        self._program = Program(definition, identity, around.inherited, around.open_files)
         serials = around.serials.setdefault(definition.name, itertools.count())
         self.policy = pool.Pool(
             definition.name, definition.min_procs, definition.max_procs, serials, definition.max_age
@@ -130,10 +86,6 @@ class Applications:
             self._not_started,
             ready,
         )
-
-    def _refuse_wrong_php(self) -> None:
-        what, variables = f"the pool {self.definition.name!r}", self._environment()
-        refuse_command_line_php(self._program, what, self.identity, variables)
 
     # Events
 
@@ -159,7 +111,7 @@ class Applications:
         application = self.processes.get(process)
         if application is not None and application.foreign:
             self._forget(process, f"the server on {application.address} is gone ({reason})")
-        elif application is not None and self.policy.states().get(process) is pool.State.RUNNING:
+        elif application is not None and self.policy.states().get(process) is State.RUNNING:
             self._log(
                 process, "error", f"nobody can connect to {application.address} any more ({reason}): "
                 "it is replaced by a new process"
@@ -206,7 +158,7 @@ class Applications:
         return {
             name: application.pid
             for name, application in self.processes.items()
-            if application.pid is not None and states.get(name) is pool.State.RUNNING
+            if application.pid is not None and states.get(name) is State.RUNNING
         }
 
     def _too_large(self, process: str, size: int) -> None:
@@ -231,26 +183,26 @@ class Applications:
         while actions := self.policy.take():
             for action in actions:
                 match action:
-                    case pool.Start(process):
+                    case Start(process):
                         self._start(process)
-                    case pool.Prove(process):
+                    case Prove(process):
                         self._prove(process)
-                    case pool.Announce(process):
+                    case Announce(process):
                         around.audience.announce(self, process)
-                    case pool.Retire(process):
+                    case Retire(process):
                         around.audience.retire(self, process)
-                    case pool.End(process, urgent):
+                    case End(process, urgent):
                         self._end(process, urgent=urgent)
-                    case pool.Gone(process, reason, stderr):
+                    case Gone(process, reason, stderr):
                         self.leases.remove(process)
                         around.audience.gone(self, process, reason, stderr)
-                    case pool.Tell(state, reason):
+                    case Tell(state, reason):
                         if state == "failing":
                             wait = max(0.0, (self.policy.next_try or 0.0) - around.loop.now())
                             again = f"; the next try is in {wait:.1f} s; `fcgibox restart` tries at once"
                             self._log(self.definition.name, "error", reason + again)
                         around.audience.tell(self, state, reason)
-                    case pool.Restarted(error, stderr):
+                    case Restarted(error, stderr):
                         self.restarts.over(error, stderr)
         if self._timer is not None:
             self._timer.cancel()
@@ -302,7 +254,7 @@ class Applications:
 
     def _execute(self, process: str, listener: socket.socket, output: Output) -> None:
         try:
-            pid = launch(self._launch(listener.fileno(), output.writer))
+            pid = launch(self._program.launch(listener.fileno(), output.writer))
         except OSError as error:
             self._not_started(process, describe_failure(error), ())
             return
@@ -312,28 +264,9 @@ class Applications:
             output.sent()
         self._up(process, pid)
 
-    def _launch(self, stdin: int, output: int) -> Launch:
-        program = self._program
-        ours = environment.is_our_program(program)
-        return Launch(
-            arguments=(program, *self.definition.command[1:]),
-            environment=self._environment(),
-            identity=self.identity,
-            death_signal=signal.SIGKILL if ours or self.definition.template else signal.SIGTERM,
-            stdin=stdin,
-            output=output,
-            # As lighttpd: the directory of the program.
-            directory=str(Path(program).parent),
-            open_files=self._around.open_files,
-            confinement=self._confinement,
-        )
-
-    def _environment(self) -> dict[str, str]:
-        return environment.for_application(self.definition, self._program, self._around.inherited)
-
     def _launch_template(self) -> Launch:
         # Template puts its own descriptors in place of these.
-        return self._launch(0, 2)
+        return self._program.launch(0, 2)
 
     def _forked(self, process: str, pid: int) -> None:
         """The template's child says that it is up. Its pid comes from the kernel, that it is ours from
@@ -354,7 +287,7 @@ class Applications:
         self.processes[process].pid = pid
         around.children.add(pid, partial(self._ended, process))
         states = self.policy.states()
-        if states.get(process) is pool.State.ENDING:
+        if states.get(process) is State.ENDING:
             self._end(process, urgent=False)
             return
         if start_time(pid) is not None:
@@ -365,7 +298,7 @@ class Applications:
         application = self.processes.pop(process, None)
         if application is not None:
             self._put_away(application)
-        if self.policy.states().get(process) is not pool.State.ENDING:
+        if self.policy.states().get(process) is not State.ENDING:
             self._log(process, "error", f"it could not be started: {reason}")
         self.policy.ended(process, reason, stderr, self._around.loop.now())
         self._act()
@@ -374,8 +307,8 @@ class Applications:
         application = self.processes.pop(process)
         application.output.read()
         self._put_away(application)
-        reason = describe_exit(status) + self._confinement.blame(status)
-        expected = self.policy.states().get(process) is pool.State.ENDING
+        reason = self._program.describe_exit(status)
+        expected = self.policy.states().get(process) is State.ENDING
         age = self._around.loop.now() - application.started
         self._log(
             process,
@@ -397,7 +330,7 @@ class Applications:
     def _forget(self, process: str, reason: str) -> None:
         """No more of a server that is not ours."""
         self._put_away(self.processes.pop(process))
-        if self.policy.states().get(process) is not pool.State.ENDING:
+        if self.policy.states().get(process) is not State.ENDING:
             self._log(process, "warning", reason)
         self.policy.ended(process, reason, (), self._around.loop.now())
         self._act()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from appliance.report.error_log import ErrorLog
-from appliance.supervisor import pool
+from appliance.supervisor.actions import State
 from appliance.supervisor.applications import Applications
 from appliance.supervisor.channel import Message
 from appliance.supervisor.front import Front
@@ -18,7 +18,7 @@ from appliance.supervisor.stuck import Stuck
 
 
 class Conversation:
-    """Between all pools and all fronts (`applications.Audience`)."""
+    """Between all pools and all fronts (`surroundings.Audience`)."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Conversation:
             self._send(front, {"type": "pool", "pool": name, "state": policy.state, "reason": policy.reason})
             states = policy.states()
             for grant in applications.leases.open(front.generation):
-                if states.get(grant.process) is pool.State.RUNNING:
+                if states.get(grant.process) is State.RUNNING:
                     self._present(front, applications, grant)
                 else:
                     front.retired.add((name, grant.process))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from appliance.config import Configuration, Listener, PoolDefinition
 from appliance.errors import UserError
-from appliance.supervisor.applications import Applications, Surroundings
+from appliance.supervisor.applications import Applications
 from appliance.supervisor.chroot import outside
 from appliance.supervisor.exclusive import Exclusives
 from appliance.supervisor.identity import (
@@ -30,6 +30,7 @@ from appliance.supervisor.identity import (
 from appliance.supervisor.listeners import bind, permit, remove_unix
 from appliance.supervisor.logs import Logs
 from appliance.supervisor.room import available, expected, shortage
+from appliance.supervisor.surroundings import Surroundings
 
 # Descriptors of a front beside its connections: listeners, logs, channel, the loop, files being read.
 _RESERVED = 32

@@ -19,59 +19,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from appliance.supervisor.actions import (
-    Action,
-    Announce,
-    End,
-    Exit,
-    Gone,
-    Prove,
-    Restarted,
-    Retire,
-    Start,
-    State,
-    Tell,
-)
+from appliance.supervisor.actions import Announce, End, Exit, Gone, Prove, Restarted, Retire, State
+from appliance.supervisor.crash_loop import YOUNG, CrashLoop
+from appliance.supervisor.roster import Member, Roster
 
-__all__ = [
-    "Action",
-    "Announce",
-    "End",
-    "Exit",
-    "Gone",
-    "Pool",
-    "Prove",
-    "Restarted",
-    "Retire",
-    "Start",
-    "State",
-    "Tell",
-]
-
-YOUNG = 5.0  # a process that lived shorter counts for the crash loop
 SETTLE = 1.0  # how long a process must live in a failing pool before it is announced
-FIRST_DELAY = 0.5
-LONGEST_DELAY = 30.0
-LOOP = 3  # young deaths in a row that make a crash loop
 PATIENCE = 5.0  # how long the next succession waits for the last one's old process to end
 
 
-@dataclass(slots=True)
-class _Process:
-    state: State
-    started: float
-    announced: bool = False
-    up: bool = False
-    asked_to_end: bool = False
-    proving: bool = False  # it has to prove itself before it is announced
-    replaces: str | None = None
-    followed: bool = False  # its successor counts in its place
-    unproven: str = ""
-
-
-class Pool:
+class Pool(Roster):
     """The policy of one pool. After each event the caller takes the actions, in their order, with `take`."""
 
     def __init__(
@@ -84,18 +41,10 @@ class Pool:
     ) -> None:
         """`serials` numbers the processes; shared by pools of one name, so that no name ever comes twice.
         `max_age` is in seconds, 0: none."""
-        self.name = name
-        self.state = "starting"
-        self.reason = ""
+        super().__init__(name, itertools.count() if serials is None else serials)
         self._minimum = minimum
         self._maximum = maximum
-        self._serials = itertools.count() if serials is None else serials
-        self._processes: dict[str, _Process] = {}
-        self._actions: list[Action] = []
-        self._young_deaths = 0
-        self._deaths_before = 0  # the restart that is under way
-        self._counted_at = float("-inf")
-        self._delayed_until = float("-inf")
+        self._crashes = CrashLoop()
         self._wanted = 0
         self._stopped = False
         self._max_age = max_age
@@ -106,15 +55,6 @@ class Pool:
         self._leaving: tuple[str, float] | None = None  # followed, retired since then
         self._restarting: list[str] | None = None  # who was there when the restart began
         self.last_exit: Exit | None = None
-
-    def take(self) -> list[Action]:
-        """The actions since the last call."""
-        actions, self._actions = self._actions, []
-        return actions
-
-    def states(self) -> dict[str, State]:
-        """All processes that live, oldest first."""
-        return {name: process.state for name, process in self._processes.items()}
 
     def start(self, now: float) -> None:
         """Begin: bring up the minimum."""
@@ -238,10 +178,8 @@ class Pool:
         if self._stopped:
             self._actions.append(Restarted("the pool is being stopped", ()))
             return
-        self._deaths_before, self._young_deaths = self._young_deaths, 0
-        self._delayed_until = float("-inf")
-        living = (State.STARTING, State.RUNNING)
-        self._restarting = [name for name, known in self._processes.items() if known.state in living]
+        self._crashes.try_afresh()
+        self._restarting = [name for name, known in self._processes.items() if known.lives]
         if self._outlasting is not None:
             self._leave(self._outlasting, now)
         for name in self._restarting:
@@ -274,7 +212,7 @@ class Pool:
                 self._settle(name, known, now)
             elif self._ages(name, known) and now >= known.started + self._max_age:
                 self._due[name] = True
-        if self._young_deaths and now >= self._recovered_at(now):
+        if self._crashes.deaths and now >= self._crashes.recovered_at(self._oldest(now)):
             self._forgive()
         self._fill(now)
 
@@ -289,22 +227,23 @@ class Pool:
             return min(times, default=None)
         # What is missing now can only be missing because of the pause.
         if self._missing():
-            times.append(self._delayed_until)
+            times.append(self._crashes.delayed_until)
         times += [
             known.started + self._max_age
             for name, known in self._processes.items()
             if self._ages(name, known)
         ]
         if self._may_follow:
-            times.append(max(self._delayed_until, self._leaving[1] + PATIENCE if self._leaving else 0.0))
-        recovered = self._recovered_at(float("inf"))
-        if self._young_deaths and recovered < float("inf"):
+            patient_until = self._leaving[1] + PATIENCE if self._leaving else 0.0
+            times.append(max(self._crashes.delayed_until, patient_until))
+        recovered = self._crashes.recovered_at(self._oldest(float("inf")))
+        if self._crashes.deaths and recovered < float("inf"):
             times.append(recovered)
         return min(times, default=None)
 
     def _forgive(self) -> None:
         """The crash loop is over, though no new process says so: fronts must ask again."""
-        self._young_deaths = 0
+        self._crashes.forget()
         if self.state == "failing":
             self._tell("running", "")
 
@@ -312,23 +251,16 @@ class Pool:
     def next_try(self) -> float | None:
         """When something is started again after a pause; None: nothing waits for that."""
         waits = not self._stopped and bool(self._missing() or self._due) and not self._trying
-        return self._delayed_until if waits and self._delayed_until > float("-inf") else None
-
-    @property
-    def _live(self) -> int:
-        return sum(
-            known.state in (State.STARTING, State.RUNNING) and not known.followed
-            for known in self._processes.values()
-        )
+        return self._crashes.delayed_until if waits and self._crashes.delayed_until > float("-inf") else None
 
     @property
     def _trying(self) -> bool:
         """In a crash loop one process tries for all, and there is one."""
-        return self._young_deaths >= LOOP and any(
+        return self._crashes.is_loop and any(
             known.state is State.STARTING for known in self._processes.values()
         )
 
-    def _ages(self, name: str, known: _Process) -> bool:
+    def _ages(self, name: str, known: Member) -> bool:
         return (
             self._max_age > 0
             and known.state is State.RUNNING
@@ -336,15 +268,10 @@ class Pool:
             and name not in self._due
         )
 
-    def _recovered_at(self, none: float) -> float:
-        """When young deaths are forgotten if no other comes; `none` without a process that works."""
-        oldest = min((known.started for known in self._processes.values() if known.announced), default=none)
-        return max(oldest, self._counted_at, self._delayed_until) + 2 * YOUNG
-
     def _missing(self) -> int:
         live = self._live
         missing = max(0, min(max(self._minimum - live, 0) + self._wanted, self._maximum - live))
-        if self._young_deaths < LOOP:
+        if not self._crashes.is_loop:
             return missing
         # With nothing alive the front refuses requests and asks for nothing, so it is tried unasked.
         if self.state == "failing" and not live:
@@ -353,10 +280,10 @@ class Pool:
 
     def _fill(self, now: float) -> None:
         self._end_restart_if_done()
-        if self._stopped or now < self._delayed_until:
+        if self._stopped or now < self._crashes.delayed_until:
             return
         for _ in range(self._missing()):
-            self._begin(_Process(State.STARTING, now))
+            self._begin(Member(State.STARTING, now))
             if self._live > self._minimum:
                 self._wanted = max(0, self._wanted - 1)
         room = max(0, self._maximum - self._live)
@@ -365,19 +292,13 @@ class Pool:
         self._wanted = min(self._wanted, room)
         self._follow_due(now)
 
-    def _begin(self, known: _Process) -> str:
-        name = f"{self.name}-{next(self._serials)}"
-        self._processes[name] = known
-        self._actions.append(Start(name))
-        return name
-
-    def _settle(self, process: str, known: _Process, now: float) -> None:
-        if known.proving or (self._young_deaths >= LOOP and now < known.started + SETTLE):
+    def _settle(self, process: str, known: Member, now: float) -> None:
+        if known.proving or (self._crashes.is_loop and now < known.started + SETTLE):
             return
         self._announce(process, known)
         self._follow_due(now)
 
-    def _announce(self, process: str, known: _Process) -> None:
+    def _announce(self, process: str, known: Member) -> None:
         known.state = State.RUNNING
         if self._restarting is not None and process in self._restarting:
             self._due[process] = True  # it was on its way when the restart began
@@ -386,23 +307,17 @@ class Pool:
         if self.state != "running":
             self._tell("running", "")
 
-    def _failed(
-        self, known: _Process, process: str, reason: str, stderr: tuple[str, ...], now: float
-    ) -> None:
+    def _failed(self, known: Member, process: str, reason: str, stderr: tuple[str, ...], now: float) -> None:
         if now - known.started >= YOUNG:
             self._forgive()
-        elif known.started >= self._counted_at:
-            self._young_deaths += 1
-            self._counted_at = now
-        if self._young_deaths > 1:
-            delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (self._young_deaths - 2))
-            self._delayed_until = now + delay
-        if self._young_deaths >= LOOP:
+        else:
+            self._crashes.count(known.started, now)
+        if self._crashes.is_loop:
             self._wanted = 0  # the front hears that nothing comes
             last = f"; its last words: {stderr[-1]}" if stderr else ""
             self._tell(
                 "failing",
-                f"{process} ended soon after its start, number {self._young_deaths} in a row "
+                f"{process} ended soon after its start, number {self._crashes.deaths} in a row "
                 f"({reason}){last}",
             )
         elif not known.announced and not known.proving and self._live >= self._minimum:
@@ -421,7 +336,7 @@ class Pool:
             return
         if self._outlasting is not None:
             self._leave(self._outlasting, now)  # another one's turn
-        if now < self._delayed_until or (self._leaving and now < self._leaving[1] + PATIENCE):
+        if now < self._crashes.delayed_until or (self._leaving and now < self._leaving[1] + PATIENCE):
             return
         self._follow(next(iter(self._due)), now)
 
@@ -437,7 +352,7 @@ class Pool:
         self._leaving = None
         if old is not None:
             self._processes[old].followed = True
-        self._successor = self._begin(_Process(State.STARTING, now, proving=True, replaces=old))
+        self._successor = self._begin(Member(State.STARTING, now, proving=True, replaces=old))
 
     def _followed(self, old: str | None, now: float) -> None:
         known = None if old is None else self._processes.get(old)
@@ -448,7 +363,7 @@ class Pool:
         else:
             self._outlasting = old
 
-    def _not_followed(self, known: _Process, process: str, reason: str, stderr: tuple[str, ...]) -> bool:
+    def _not_followed(self, known: Member, process: str, reason: str, stderr: tuple[str, ...]) -> bool:
         """The successor is no more; whether that was a restart's and only the restart has failed."""
         self._successor = None
         # A front that counts on it asks no more: what it wanted is still to come.
@@ -461,7 +376,7 @@ class Pool:
             return False
         for name in self._restarting:
             self._due.pop(name, None)
-        self._young_deaths = self._deaths_before
+        self._crashes.resume()
         self._end_restart(f"{process} was started and did not come up: {reason}", stderr)
         return True
 
@@ -472,9 +387,8 @@ class Pool:
     def _end_restart_if_done(self) -> None:
         # Only what works or comes up has to be followed.
         if self._restarting is not None and self._successor is None:
-            living = (State.STARTING, State.RUNNING)
             left = (self._processes.get(name) for name in self._restarting)
-            if not any(known is not None and known.state in living for known in left):
+            if not any(known is not None and known.lives for known in left):
                 self._end_restart(None, ())
 
     def _end_restart(self, error: str | None, stderr: tuple[str, ...]) -> None:
@@ -496,7 +410,3 @@ class Pool:
         if process == self._outlasting:
             self._outlasting = None
         self._actions.append(End(process, urgent))
-
-    def _tell(self, state: str, reason: str) -> None:
-        self.state, self.reason = state, reason
-        self._actions.append(Tell(state, reason))

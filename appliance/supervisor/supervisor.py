@@ -20,7 +20,7 @@ from appliance.errors import UserError
 from appliance.report.error_log import ErrorLog
 from appliance.supervisor import environment, leftovers, rundir
 from appliance.supervisor.addresses import Addresses
-from appliance.supervisor.applications import Applications, Surroundings
+from appliance.supervisor.applications import Applications
 from appliance.supervisor.children import Children
 from appliance.supervisor.control import Control
 from appliance.supervisor.exclusive import Exclusives
@@ -37,6 +37,7 @@ from appliance.supervisor.plan import Plan, Planner, raise_descriptor_limit
 from appliance.supervisor.reloading import Reloading
 from appliance.supervisor.room import Room
 from appliance.supervisor.source import Running, Source
+from appliance.supervisor.surroundings import Surroundings
 
 GRACEFUL_LIMIT = 30.0
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from appliance.supervisor import applications, pool
+from appliance.supervisor import applications
+from appliance.supervisor.actions import State
 from appliance.supervisor.identity import current
+from appliance.supervisor.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -23,7 +25,7 @@ class _Output:
 class Applications(applications.Applications):
     """The real shell, where it starts and ends processes of the simulation."""
 
-    def __init__(self, world: World, around: applications.Surroundings) -> None:
+    def __init__(self, world: World, around: Surroundings) -> None:
         self.world = world
         super().__init__(world.definition, current(), current(), around)
 
@@ -48,7 +50,7 @@ class Applications(applications.Applications):
             world.clock.at(world.clock.time + world.random.random(), lambda: world.kill(process))
         world.spawn(process)
         self.processes[process].pid = world.backends[process].pid
-        if self.policy.states().get(process) is pool.State.ENDING:
+        if self.policy.states().get(process) is State.ENDING:
             self._end(process, urgent=False)
             return
         self.policy.up(process, world.clock.time)

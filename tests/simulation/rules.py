@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from appliance.pool.slots import State as SlotState
-from appliance.supervisor import pool
+from appliance.supervisor.actions import State
 
 if TYPE_CHECKING:
     from tests.simulation.backend import Backend
@@ -38,7 +38,7 @@ def check(world: World) -> None:
         if front.loop.alive and desk.waiting and room:
             raise Broken(f"{desk.waiting} requests wait, and {room} have room")
     states = world.applications.policy.states()
-    live = sum(state in (pool.State.STARTING, pool.State.RUNNING) for state in states.values())
+    live = sum(state in (State.STARTING, State.RUNNING) for state in states.values())
     # One that is to be followed, or goes on until it is spent, lives beside its successor.
     if live > world.definition.max_procs + 2:
         raise Broken(f"{live} processes are live")
@@ -67,7 +67,7 @@ def _settled(world: World) -> None:
     if len(world.living) != 1 or world.current is None:
         raise Broken(f"fronts: {list(world.living)}")
     states = world.applications.policy.states()
-    if set(states.values()) - {pool.State.RUNNING}:
+    if set(states.values()) - {State.RUNNING}:
         raise Broken(f"not all processes run: {states}")
     if len(states) < world.definition.min_procs:
         raise Broken(f"too few processes: {states}")

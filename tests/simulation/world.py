@@ -9,11 +9,12 @@ from typing import Any, cast
 
 from appliance.config import PoolDefinition
 from appliance.http.spool import Spool
-from appliance.supervisor import applications, loop
+from appliance.supervisor import loop
 from appliance.supervisor.channel import Message
 from appliance.supervisor.conversation import Conversation
 from appliance.supervisor.front import Front
 from appliance.supervisor.stuck import Stuck
+from appliance.supervisor.surroundings import Surroundings
 from tests.simulation.applications import Applications
 from tests.simulation.backend import Backend
 from tests.simulation.clock import Clock, Loop
@@ -93,7 +94,7 @@ class World:
         supervisor = cast(loop.Loop, Loop(self.clock))
         stuck = Stuck(supervisor, cast(Any, self.log))
         self.conversation = Conversation(cast(Any, self.log), self.fronts, self._send, stuck)
-        around = applications.Surroundings(
+        around = Surroundings(
             supervisor,
             cast(Any, None),
             cast(Any, None),

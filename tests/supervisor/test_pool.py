@@ -7,16 +7,11 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.supervisor.pool import (
-    LOOP,
-    PATIENCE,
-    SETTLE,
-    YOUNG,
+from appliance.supervisor.actions import (
     Action,
     Announce,
     End,
     Gone,
-    Pool,
     Prove,
     Restarted,
     Retire,
@@ -24,6 +19,8 @@ from appliance.supervisor.pool import (
     State,
     Tell,
 )
+from appliance.supervisor.crash_loop import LOOP, YOUNG
+from appliance.supervisor.pool import PATIENCE, SETTLE, Pool
 
 
 def running(minimum: int, maximum: int) -> Pool:
