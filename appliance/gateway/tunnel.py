@@ -61,6 +61,7 @@ class _End:
 
     __slots__ = (
         "_idle",
+        "_linger",
         "_out",
         "_read_seconds",
         "_socket",
@@ -90,6 +91,7 @@ class _End:
         self._out: bytes | memoryview = b""
         self.heard_all = False  # it will send no more
         self.finishing = False  # it gets no more
+        self._linger = 0.0  # seconds that it has to end by itself, once it has got everything; 0: any
         self._idle = Deadline(loop, self.on_idle)
         self._stalled = Deadline(loop, self.on_stalled)
         self._watcher = loop.watcher(sock.fileno(), self.on_ready)
@@ -114,7 +116,10 @@ class _End:
             self._out = bytes(self._out) + data
             return 0
         self._out = data
-        return self._flush()
+        sent = self._flush()
+        if self._out and self._write_seconds:
+            self._stalled.after(self._write_seconds)
+        return sent
 
     def _flush(self) -> int:
         out = self._out
@@ -127,24 +132,26 @@ class _End:
             self._stalled.clear()
             if self.finishing:
                 self._shut()
-        elif self._write_seconds:
+        elif sent and self._write_seconds:
             self._stalled.after(self._write_seconds)
         return sent
 
-    def finish(self) -> None:
-        """Tell it, after what is held, that nothing more comes."""
+    def finish(self, linger: float = 0.0) -> None:
+        """Tell it, after what is held, that nothing more comes. `linger`: from then on it has so many seconds
+        to end by itself, whatever it says meanwhile; 0: as before."""
         self.finishing = True
+        if linger:
+            self._linger = linger
+            self._read_seconds = 0.0
+            self._idle.clear()
         if not self._out:
             self._shut()
 
     def _shut(self) -> None:
         with contextlib.suppress(OSError):  # it has gone altogether
             self._socket.shutdown(socket.SHUT_WR)
-
-    def linger(self, seconds: float) -> None:
-        """From now on it may be silent for no longer than this."""
-        self._read_seconds = seconds
-        self._idle.after(seconds)
+        if self._linger:
+            self._idle.after(self._linger)
 
     @guarded
     def on_ready(self) -> None:
@@ -313,8 +320,7 @@ class Tunnel:
         if self._client.heard_all and not self._client.holds:
             self.cut("")
             return
-        self._client.finish()
-        self._client.linger(LINGER_SECONDS)
+        self._client.finish(LINGER_SECONDS)
 
     def _close_application(self, complete: bool) -> None:
         application, self._application = self._application, None
