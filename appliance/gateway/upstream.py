@@ -92,9 +92,8 @@ class Upstream(Link):
             self._send()
         else:
             self._phase = Phase.CONNECTING
+            self._wait(self._timeouts.connect)
             self._connect()
-            if self._phase is Phase.CONNECTING:  # a unix socket is mostly reached at once
-                self._wait(self._timeouts.connect)
 
     def _connected(self) -> None:
         self._phase = Phase.SENDING
