@@ -33,7 +33,8 @@ from appliance.http.sink import Sink
 from appliance.http.spool import Spool
 from appliance.http.state import State
 
-READ_SIZE = 65536
+HEAD_SIZE = 16384  # octets read at once; for more a larger piece of memory would have to be found each time
+BODY_SIZE = 65536
 PIPELINE_LIMIT = 65536  # octets of further requests read while one is answered
 PIPELINE_BURST = 32  # requests answered in one turn of the loop
 ARRIVAL_SECONDS = 0.1  # that a leaving server waits for the next request of a busy client
@@ -90,7 +91,7 @@ class Connection(Yielding):
             self._refill()
             return
         try:
-            data = self._socket.recv(READ_SIZE)
+            data = self._socket.recv(BODY_SIZE if self.state is _BODY else HEAD_SIZE)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -317,9 +318,8 @@ class Connection(Yielding):
     def _watch(self) -> None:
         if self.state is _CLOSED:
             return
-        events = (
-            self._readable
-        )  # also while an answer is worked out: that is how a client that leaves is noticed
+        # Also while an answer is worked out: that is how a client that leaves is noticed.
+        events = self._readable
         if self._output is not None:
             events = WRITE
         elif len(self._input) >= PIPELINE_LIMIT and (self.state is _SERVING or self.state is _SENDING):

@@ -76,6 +76,10 @@ def frame(
     keep = may_keep and request.keep_alive and not response.close
     modern = request.version == "HTTP/1.1"
     chunked = False
+    if type(headers) is Fields and status == 200 and length is None:
+        if keep and modern:  # the most frequent answer: a small file
+            return headers.start + tail, headers.length, False, True
+        length = headers.length
     if length is None:
         length = len(body) if type(body) is bytes else _length(body)
     elif length == UNKNOWN:
