@@ -24,8 +24,8 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 ENV ?= ./var/trac
 PYTEST ?= $(BIN)/python -m pytest
-# Most tests wait for a server: two at a time keep two processors busy. A file stays together for its fixtures.
-JOBS ?= 2
+# Most tests wait for a server: three at a time keep two processors busy. A file stays together for its fixtures.
+JOBS ?= 3
 PARALLEL = -n $(JOBS) --dist loadfile
 ARGS ?=
 FUZZ_SECONDS ?= 60
