@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,12 @@ from tests import trac_projects
 from tests.box import Box
 from tests.lighttpd import Lighttpd
 from tests.trac_projects import Projects
+
+# Under nohup and as a background job of a shell we were told to ignore these, and would hand that on to every
+# program under test: none of them could be interrupted.
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -125,13 +125,6 @@ class Spawner:
         pass_fds: tuple[int, ...] = (),
     ) -> subprocess.Popen[bytes]:
         """Start it in our directory; its output goes to files, which a daemon may hold open."""
-
-        def become() -> None:
-            # Under nohup HUP is ignored: spawn-fcgi hands that on, we do not; it is not what is compared.
-            signal.signal(signal.SIGHUP, signal.SIG_DFL)
-            if prepare is not None:
-                prepare()
-
         with open(self.directory / "output", "wb") as output, open(self.directory / "errors", "wb") as errors:
             self._started = subprocess.Popen(
                 [*(self.command if command is None else command), *map(str, words)],
@@ -141,7 +134,7 @@ class Spawner:
                 cwd=self.directory,
                 umask=umask,
                 env={"PATH": os.environ["PATH"], **(environment or {}), "FCGIBOX_TEST_MARK": self._mark},
-                preexec_fn=become,
+                preexec_fn=prepare,
                 pass_fds=pass_fds,
             )
         return self._started
