@@ -81,8 +81,8 @@ def test_kill_the_front(trac: Box) -> None:
     before = set(trac.application_pids())
     load = Load(trac.address, "/wiki", 4)
     until(lambda: len(load.outcomes) > 10)
-    killed_at = time.monotonic()
     old = trac.kill_front()
+    killed_at = time.monotonic()  # it is dead: what begins from now on is the next one's
     trac.wait_front(old)
     until(lambda: any(o.status == 200 and o.started > killed_at for o in load.outcomes), 5)
     back = next(o for o in load.outcomes if o.status == 200 and o.started > killed_at)
